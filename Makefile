@@ -1,0 +1,50 @@
+# `make test` is all a fresh clone needs: Python 3.11 or newer with its pip, and make.
+PYTHON ?= python3
+# Public data sets; the tests of an absent one say that they skip.
+DATA ?= ../shared/data
+
+BIN := .venv/bin
+PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
+
+.PHONY: .venv test lint pins clean
+
+.venv: .venv/.stamp
+
+# The venv goes without its own pip, which a Debian Python cannot put there: the host's pip fills it.
+# The mark comes last, so a set-up that failed half way starts over.
+.venv/.stamp: pyproject.toml requirements/test.txt
+	@echo "Setting up .venv from the pinned requirements (about a minute) ..."
+	@rm -rf .venv
+	@$(PYTHON) -m venv --without-pip .venv
+	@$(PIP) install --quiet --require-hashes --no-deps --only-binary :all: -r requirements/test.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+test: .venv
+	CDSS_TEST_DATA="$(abspath $(DATA))" $(BIN)/python -m pytest
+
+lint: .venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive --severity-level medium .
+
+# Pins stay where they still fit; `make pins UPGRADE=1` takes the newest. Run it with the oldest Python supported.
+# nvidia-nccl-cu12, 469 MB for GPUs only, stays out, whatever pip-compile warns of it: the lists are installed
+# without looking for dependencies.
+COMPILE := pip-compile --quiet --no-config --generate-hashes --build-deps-for editable --strip-extras \
+	--unsafe-package nvidia-nccl-cu12 --no-header --no-annotate --no-emit-options \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links $(if $(UPGRADE),--upgrade)
+
+pins:
+	@set -eu; unset PIP_FIND_LINKS; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
+	$(PYTHON) -m venv --without-pip "$$tools"; \
+	$(PYTHON) -m pip --python "$$tools/bin/python" install --quiet pip-tools==7.6.2; \
+	"$$tools/bin/"$(COMPILE) --extra test --output-file requirements/test.txt pyproject.toml; \
+	"$$tools/bin/"$(COMPILE) --constraint requirements/test.txt --output-file requirements/run.txt pyproject.toml; \
+	sed -i -e '/^$$/d' -e '/^# WARNING/,$$d' requirements/run.txt requirements/test.txt
+
+clean:
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,53 @@
+"""Codes and the systems they belong to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LOINC = "http://loinc.org"
+SNOMED_CT = "http://snomed.info/sct"
+UCUM = "http://unitsofmeasure.org"
+ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
+ICD_9_CM = "http://hl7.org/fhir/sid/icd-9-cm"
+ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+SUPPORT2 = "https://cdss.example/fhir/CodeSystem/support2"
+
+_LOINC_SHAPE = re.compile(r"(?:L[ALP])?(\d{1,7})-(\d)")  # LA: answers, LL: answer lists, LP: parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coding:
+    """A code in its system. Its display is never compared, so it is not kept."""
+
+    system: str
+    code: str
+
+    @property
+    def key(self) -> str:
+        """The two as one string, `system|code`, the way code sets are written in spec and units files."""
+        return f"{self.system}|{self.code}"
+
+    @classmethod
+    def from_key(cls, key: str) -> Coding:
+        """Split `system|code` again; a system never holds a bar."""
+        system, _, code = key.partition("|")
+        return cls(system=system, code=code)
+
+
+def loinc_check_digit_holds(code: str) -> bool:
+    """Whether a LOINC code has its form and its last digit is the mod-10 check digit of the others.
+
+    References
+    ----------
+    LOINC Users' Guide, appendix C: calculating mod 10 check digits.
+    """
+    found = _LOINC_SHAPE.fullmatch(code)
+    if not found:
+        return False
+    body, check = found.groups()
+    total = 0
+    for place, digit in enumerate(reversed(body)):
+        number = int(digit) * (2 if place % 2 == 0 else 1)
+        total += number - 9 if number > 9 else number
+    return (10 - total % 10) % 10 == int(check)

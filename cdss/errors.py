@@ -1,0 +1,111 @@
+"""Everything that can go wrong, as one family.
+
+::
+
+    CdssError
+    ├── UsageError               the caller asked for something that does not exist or cannot be read (exit 2)
+    │   ├── SourceNotFoundError  no such path
+    │   ├── CohortError          a cohort or outcome row is not usable
+    │   ├── SpecError            a model's spec.toml breaks its own rules
+    │   ├── UnknownModelError    no such model or release
+    │   └── OutOfScopeError      a method asked outside what it was made for
+    ├── InputRefusedError        the input as a whole is refused: not FHIR, cut, over a limit (exit 3)
+    │   ├── AmbiguousSubjectError  several patients and none named
+    │   └── SubjectNotFoundError   the patient named is not in the source
+    ├── IntegrityError           a digest or a promise of a release does not hold (exit 4)
+    └── EvidenceError            the data cannot support the statistic or the training asked for (exit 2)
+
+Each message names the record, the reason and the next step, and never a patient's values.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CdssError(Exception):
+    """The root of the family; `exit_code` is what the command line ends with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(CdssError):
+    """The caller asked for something that does not exist or cannot be read."""
+
+    exit_code = 2
+
+
+class SourceNotFoundError(UsageError):
+    """A path named by the caller is not there."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"{path}: no such file or directory. Check the path and try again.")
+
+
+class CohortError(UsageError):
+    """A row of a cohort or outcome file is not usable."""
+
+    def __init__(self, *, place: str, reason: str, remedy: str) -> None:
+        self.place, self.reason, self.remedy = place, reason, remedy
+        super().__init__(f"{place}: {reason}. {remedy}")
+
+
+class SpecError(UsageError):
+    """A model's spec.toml breaks a rule of the specification language."""
+
+
+class UnknownModelError(UsageError):
+    """No model or release of that name is installed."""
+
+
+class OutOfScopeError(UsageError, ValueError):
+    """A published method was asked for a patient it was not made for."""
+
+    def __init__(self, *, what: str, needs: str, got: str) -> None:
+        super().__init__(f"{what} needs {needs}, but was given {got}.")
+
+
+class InputRefusedError(CdssError):
+    """The input as a whole is refused; nothing of it was used."""
+
+    exit_code = 3
+
+    def __init__(self, *, place: str, reason: str, message: str, remedy: str) -> None:
+        self.place, self.reason, self.remedy = place, reason, remedy
+        super().__init__(f"{place}: {message}. {remedy}")
+
+
+class AmbiguousSubjectError(InputRefusedError):
+    """The source holds several patients and the caller named none."""
+
+    def __init__(self, *, place: str, count: int) -> None:
+        super().__init__(
+            place=place,
+            reason="ambiguous-subject",
+            message=f"holds {count} patients and none was named",
+            remedy="Name one with --subject (or subject=...).",
+        )
+
+
+class SubjectNotFoundError(InputRefusedError):
+    """The patient named by the caller is not in the source."""
+
+    def __init__(self, *, place: str, subject: str) -> None:
+        super().__init__(
+            place=place,
+            reason="subject-not-found",
+            message=f"holds no {subject}",
+            remedy="Check the id, or name a source that holds this patient.",
+        )
+
+
+class IntegrityError(CdssError):
+    """A digest, a schema or a golden vector of a release does not hold."""
+
+    exit_code = 4
+
+
+class EvidenceError(CdssError, ValueError):
+    """The data cannot support the statistic or the training that was asked for."""
+
+    exit_code = 2

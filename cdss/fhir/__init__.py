@@ -1,0 +1,1 @@
+"""The one room that knows FHIR JSON; it gives out events, facts and rejections."""

@@ -1,0 +1,185 @@
+"""Condition, Encounter, Procedure and the medication resources -> events; Patient -> facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec import UNSET, UnsetType
+
+from cdss.domain.event import EventKind, Severity
+from cdss.domain.instant import NEVER
+from cdss.fhir.concept import read_codes
+from cdss.fhir.finding import Notes, PutAside
+from cdss.fhir.schema import Activity, Condition, Encounter, Patient, Period
+from cdss.fhir.times import TimeProblem, read_birth, read_time
+from cdss.record import Block, PatientFacts
+from cdss.table import UNKNOWN_TIME, EventRow
+
+_ENCOUNTER_STATUS = frozenset({"arrived", "triaged", "in-progress", "onleave", "finished"})
+_GONE = frozenset({"inactive", "remission", "resolved"})
+_REFUTED = frozenset({"refuted", "entered-in-error"})
+_UNPROVEN = frozenset({"unconfirmed", "provisional", "differential"})
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRule:
+    """Which statuses of a resource type count, and which fields hold its time."""
+
+    kind: EventKind
+    statuses: frozenset[str]
+    times: tuple[str, ...]
+
+
+ACTIVITIES = {
+    "Procedure": ActivityRule(
+        EventKind.PROCEDURE,
+        frozenset({"completed", "in-progress", "on-hold", "stopped"}),
+        ("performed_date_time", "performed_period"),
+    ),
+    "MedicationAdministration": ActivityRule(
+        EventKind.MEDICATION,
+        frozenset({"completed", "in-progress", "on-hold", "stopped"}),
+        ("effective_date_time", "effective_period"),
+    ),
+    "MedicationRequest": ActivityRule(
+        EventKind.MEDICATION, frozenset({"active", "completed", "on-hold", "stopped"}), ("authored_on",)
+    ),
+    "MedicationStatement": ActivityRule(
+        EventKind.MEDICATION,
+        frozenset({"active", "completed", "on-hold", "stopped"}),
+        ("effective_date_time", "effective_period"),
+    ),
+    "MedicationDispense": ActivityRule(
+        EventKind.MEDICATION,
+        frozenset({"completed", "in-progress", "on-hold", "stopped"}),
+        ("when_handed_over", "when_prepared"),
+    ),
+}
+
+
+def _interval(value: str | Period | UnsetType, location: str) -> tuple[int, int] | None:
+    """Last instant of the start and of the end of a time or a period; an open end is NEVER."""
+    try:
+        if isinstance(value, str):
+            last = read_time(value)[1]
+            return last, last
+        if isinstance(value, Period) and isinstance(value.start, str):
+            start = read_time(value.start)[1]
+            end = read_time(value.end)[1] if isinstance(value.end, str) else NEVER
+            if end < start and read_time(str(value.end))[1] < read_time(value.start)[0]:
+                raise PutAside(location, "time-reversed", "the period ends before it starts")
+            return start, max(start, end)
+    except TimeProblem as problem:
+        raise PutAside(location, problem.reason, problem.message) from problem
+    return None
+
+
+def _status_codes(concept: object) -> set[str]:
+    return {coding.code for coding in getattr(concept, "coding", ()) if isinstance(coding.code, str)}
+
+
+def read_condition(condition: Condition, notes: Notes) -> list[EventRow]:
+    """One event: present from its onset, known from when it was recorded, over at its abatement.
+
+    A Condition with neither onset nor recordedDate gets `UNKNOWN_TIME`: its encounter's end dates it later, or it is
+    put aside.
+    """
+    verification = _status_codes(condition.verification_status)
+    if verification & _REFUTED:
+        raise PutAside("verificationStatus", "condition-refuted", "refuted or entered in error: it never counts")
+    if verification & _UNPROVEN:
+        raise PutAside(
+            "verificationStatus", "condition-unconfirmed", "not confirmed: it does not count", severity=Severity.NOTE
+        )
+    keys = read_codes(condition.code, "code", notes)
+    onset = _interval(condition.onset_date_time, "onsetDateTime") or _interval(condition.onset_period, "onsetPeriod")
+    recorded = _interval(condition.recorded_date, "recordedDate")
+    abated = _interval(condition.abatement_date_time, "abatementDateTime") or _interval(
+        condition.abatement_period, "abatementPeriod"
+    )
+    start = onset[0] if onset else recorded[0] if recorded else UNKNOWN_TIME
+    known = max(start, recorded[0]) if recorded else start
+    end = abated[0] if abated else onset[1] if onset and onset[1] != onset[0] else NEVER
+    if end == NEVER and _status_codes(condition.clinical_status) & _GONE:
+        notes.note("clinicalStatus", "condition-over-undated", "over, without a date: it does not count as present", keys)
+        end = known
+    return [EventRow(kind=EventKind.CONDITION, codes=keys, effective=start, known=known, end=end)]
+
+
+def read_encounter(encounter: Encounter, notes: Notes) -> list[EventRow]:
+    """One event under the encounter's class, from its start to its end."""
+    if encounter.status not in _ENCOUNTER_STATUS:
+        raise PutAside("status", "status-not-usable", "the encounter did not take place, or its status says nothing")
+    stay = _interval(encounter.period, "period")
+    if stay is None:
+        raise PutAside("period", "time-missing", "an encounter without a start")
+    coding = encounter.class_
+    if isinstance(coding, UnsetType) or coding.system is UNSET or coding.code is UNSET:
+        raise PutAside("class", "code-missing", "an encounter without a coded class")
+    return [
+        EventRow(
+            kind=EventKind.ENCOUNTER, codes=(f"{coding.system}|{coding.code}",), effective=stay[0], known=stay[0],
+            end=stay[1],
+        )
+    ]  # fmt: skip
+
+
+def read_activity(activity: Activity, rule: ActivityRule, codes: tuple[str, ...], notes: Notes) -> list[EventRow]:
+    """One event of a procedure or a medication resource; `codes` come from a referenced Medication, if any."""
+    if activity.status not in rule.statuses:
+        raise PutAside("status", "status-not-usable", "not done, planned only, in error or of unknown status")
+    if not codes:
+        concept = activity.code if rule.kind is EventKind.PROCEDURE else activity.medication_codeable_concept
+        codes = read_codes(concept, "code" if rule.kind is EventKind.PROCEDURE else "medicationCodeableConcept", notes)
+    for name in rule.times:
+        if span := _interval(getattr(activity, name), name):
+            return [EventRow(kind=rule.kind, codes=codes, effective=span[0], known=span[0], end=span[1])]
+    raise PutAside(rule.times[0], "time-missing", "nothing says when this was")
+
+
+def read_patient(patient: Patient, subject: str, modified: bool, notes: Notes) -> PatientFacts:
+    """The facts of a Patient, and what in it forbids any score."""
+    blocks: list[Block] = []
+
+    def block(location: str, reason: str, message: str) -> None:
+        blocks.append(Block(reason=reason, source=f"{subject}.{location}", message=message))
+
+    if modified:
+        block("modifierExtension", "modifier-extension", "an extension we do not know may change what this record means")
+    if patient.active is False:
+        block("active", "patient-inactive", "the record is marked as no longer in use")
+    links = {link.type for link in patient.link}
+    if "replaced-by" in links:
+        block("link", "patient-merged", "the record was replaced by another; ask for that one")
+    elif links:
+        notes.note("link", "patient-linked", "other records of this patient exist and are not read")
+    birth = None
+    if isinstance(patient.birth_date, str):
+        try:
+            birth = read_birth(patient.birth_date)
+        except TimeProblem as problem:
+            notes.fault(PutAside("birthDate", problem.reason, problem.message))
+        else:
+            if birth[0] != birth[1]:
+                notes.note("birthDate", "birth-date-imprecise", "a partial date: the age is known to the year only")
+    else:
+        notes.note("birthDate", "birth-date-missing", "no birth date, so no age")
+    if patient.gender not in ("male", "female"):
+        notes.note("gender", "sex-unknown", "neither male nor female is recorded; no default is taken")
+    deceased = None
+    undated = patient.deceased_boolean is True
+    if isinstance(patient.deceased_time, str):
+        try:
+            deceased = read_time(patient.deceased_time)[0]
+        except TimeProblem as problem:
+            undated = True
+            notes.fault(PutAside("deceasedDateTime", problem.reason, problem.message))
+    return PatientFacts(
+        subject=subject,
+        source=subject,
+        birth=birth,
+        female={"female": True, "male": False}.get(patient.gender) if isinstance(patient.gender, str) else None,
+        deceased=deceased,
+        deceased_undated=undated,
+        blocks=tuple(blocks),
+    )

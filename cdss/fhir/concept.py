@@ -1,0 +1,54 @@
+"""CodeableConcept -> the `system|code` keys that can be believed."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from msgspec import UNSET, UnsetType
+
+from cdss.domain.coding import LOINC, loinc_check_digit_holds
+from cdss.domain.event import Severity
+from cdss.fhir.finding import Notes, PutAside
+from cdss.fhir.schema import CodeableConcept, Coding
+
+
+@lru_cache(maxsize=65536)
+def _keys(codings: tuple[Coding, ...]) -> tuple[tuple[str, ...], str, str]:
+    """Keys, the reason of a note or fault, and its message; remembered, because records repeat their codes."""
+    keys: list[str] = []
+    reason, message = "", ""
+    for coding in codings:
+        system, code = coding.system, coding.code
+        if system is UNSET or not system:
+            if code is not UNSET:
+                reason, message = "code-no-system", "a code without a system names nothing; give the coding its system"
+        elif code is UNSET or not code:
+            continue
+        elif code != code.strip() or system != system.strip() or "|" in system:
+            reason, message = "code-malformed", "a code or its system has blanks around it or a bar in it"
+        elif system == LOINC and not loinc_check_digit_holds(code):
+            return (), "loinc-check-digit", f"{code} is no LOINC code: its check digit is wrong. Correct it at the source"
+        elif f"{system}|{code}" not in keys:
+            keys.append(f"{system}|{code}")
+    return tuple(keys), reason, message
+
+
+def read_codes(concept: CodeableConcept | UnsetType, location: str, notes: Notes) -> tuple[str, ...]:
+    """Every usable coding of a concept as `system|code`.
+
+    Raises
+    ------
+    PutAside
+        If no coding can be believed, or one is a LOINC code whose check digit is wrong.
+    """
+    codings = () if isinstance(concept, UnsetType) else concept.coding
+    keys, reason, message = _keys(codings)
+    if keys:
+        if reason:
+            notes.note(location, reason, message, keys)
+        return keys
+    if reason == "code-no-system":
+        raise PutAside(location, reason, message, severity=Severity.NOTE)
+    if reason:
+        raise PutAside(location, reason, message)
+    raise PutAside(location, "code-missing", "nothing is coded here; text alone is never read as a code")

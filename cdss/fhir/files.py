@@ -1,0 +1,145 @@
+"""Files of a source, by name and by their first bytes, with limits on what a gzip member may grow to."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from cdss.errors import InputRefusedError, SourceNotFoundError
+from cdss.fhir.strict import BOM
+
+GZIP_RATIO_LIMIT = 100
+GZIP_SLACK = 1 << 20
+DOCUMENT_LIMIT = 1 << 30
+LINE_LIMIT = 1 << 26
+_CHUNK = 1 << 20
+_SUFFIXES = (".json", ".json.gz", ".ndjson", ".ndjson.gz")
+_MEND = "Mend or remove it and try again."
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a source; `name` is its path below the source."""
+
+    path: Path
+    name: str
+
+    @property
+    def is_ndjson(self) -> bool:
+        """Whether it holds one resource a line, by its name."""
+        return self.path.name.lower().removesuffix(".gz").endswith(".ndjson")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file, or the FHIR files of a directory in order of their names."""
+
+    place: str
+    files: tuple[SourceFile, ...]
+    is_directory: bool
+
+
+def open_source(path: str | Path) -> Source:
+    """Find the files of a source; files of other kinds in a directory are passed over by name.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If the path does not exist.
+    InputRefusedError
+        If a directory holds no FHIR file.
+    """
+    path = Path(path)
+    try:
+        if path.is_file():
+            return Source(path.name, (SourceFile(path, path.name),), is_directory=False)
+        if not path.is_dir():
+            raise SourceNotFoundError(path)
+        found = sorted(
+            (file.relative_to(path).as_posix(), file)
+            for file in path.rglob("*")
+            if file.name.lower().endswith(_SUFFIXES) and file.is_file() and not file.is_symlink()
+        )
+    except (OSError, ValueError) as error:
+        raise SourceNotFoundError(path) from error
+    if not found:
+        raise InputRefusedError(
+            place=path.name,
+            reason="no-fhir-files",
+            message="holds no file ending in .json, .ndjson or either with .gz",
+            remedy="Name a directory of FHIR Bundles or NDJSON.",
+        )
+    return Source(path.name, tuple(SourceFile(file, name) for name, file in found), is_directory=True)
+
+
+def read_document(file: SourceFile, advance: Callable[[int], object]) -> bytes:
+    """The bytes of one JSON document, inflated if need be."""
+    parts, size = [], 0
+    for chunk in _chunks(file, advance):
+        size += len(chunk)
+        if size > DOCUMENT_LIMIT:
+            limit = f"is larger than {DOCUMENT_LIMIT >> 20} MiB"
+            raise _refuse(file, "too-large", limit, "Split it, or give it as NDJSON, which is read line by line.")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def read_lines(file: SourceFile, advance: Callable[[int], object]) -> Iterator[tuple[int, bytes]]:
+    """Number and bytes of each line that is not blank. Lines end at LF only: other separators belong to strings."""
+    rest, number = b"", 0
+    for chunk in _chunks(file, advance):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            number += 1
+            if line := line.strip(b" \t\r"):
+                yield number, line
+        if len(rest) > LINE_LIMIT:
+            limit = f"has a line longer than {LINE_LIMIT >> 20} MiB"
+            raise _refuse(file, "too-large", limit, "NDJSON holds one resource a line; check what this file is.")
+    if rest := rest.strip(b" \t\r"):
+        yield number + 1, rest
+
+
+def _chunks(file: SourceFile, advance: Callable[[int], object]) -> Iterator[bytes]:
+    try:
+        with file.path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            limit = file.path.stat().st_size * GZIP_RATIO_LIMIT + GZIP_SLACK
+            opened: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw
+            size = position = 0
+            while chunk := opened.read(_CHUNK):
+                if not size:
+                    chunk = _check_start(file, chunk)
+                size += len(chunk)
+                if packed and size > limit:
+                    grows = f"grows to more than {GZIP_RATIO_LIMIT} times its size"
+                    raise _refuse(file, "gzip-ratio", grows, "Real exports stay far below; check where it came from.")
+                advance(raw.tell() - position)
+                position = raw.tell()
+                yield chunk
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise _refuse(file, "gzip-cut", "is a damaged or cut gzip file", "Fetch it again.") from error
+    except OSError as error:
+        raise _refuse(file, "not-readable", "cannot be read", "Check its permissions.") from error
+    if not size:
+        raise _refuse(file, "empty", "is empty", _MEND)
+
+
+def _check_start(file: SourceFile, start: bytes) -> bytes:
+    if start[:2] in (b"\xfe\xff", b"\xff\xfe") or start[:1] == b"\0" or start[1:2] == b"\0":
+        raise _refuse(file, "utf-16", "at byte 0 is UTF-16 or UTF-32, and FHIR JSON is UTF-8", "Export it as UTF-8.")
+    start = start.removeprefix(BOM)
+    if start.lstrip()[:1] == b"<":
+        raise _refuse(file, "xml", "at byte 0 is XML or HTML, which is not supported", "Export it as FHIR JSON.")
+    if start[:4] == b"PK\x03\x04":
+        raise _refuse(file, "zip", "is a zip archive", "Unpack it and name the directory.")
+    return start
+
+
+def _refuse(file: SourceFile, reason: str, message: str, remedy: str) -> InputRefusedError:
+    return InputRefusedError(place=file.name, reason=reason, message=message, remedy=remedy)

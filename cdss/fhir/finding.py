@@ -1,0 +1,39 @@
+"""How the readers of single resources speak: a fault puts aside, a note goes along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cdss.domain.event import Severity
+
+
+class PutAside(Exception):
+    """This resource, or this part of it, cannot be used; raised by a reader, turned into a rejection by the caller."""
+
+    def __init__(
+        self,
+        location: str,
+        reason: str,
+        message: str,
+        *,
+        codes: tuple[str, ...] = (),
+        severity: Severity = Severity.ERROR,
+    ) -> None:
+        self.location, self.reason, self.message, self.codes, self.severity = location, reason, message, codes, severity
+        super().__init__(message)
+
+
+@dataclass(slots=True)
+class Notes:
+    """Findings about one resource while it is read: location, reason, severity, message, codes."""
+
+    found: list[tuple[str, str, Severity, str, tuple[str, ...]]] = field(default_factory=list)
+
+    def note(self, location: str, reason: str, message: str, codes: tuple[str, ...] = ()) -> None:
+        """Remark on something that was used."""
+        self.found.append((location, reason, Severity.NOTE, message, codes))
+
+    def fault(self, fault: PutAside, prefix: str = "") -> None:
+        """Keep a fault; `prefix` is the place of the part it was raised in."""
+        location = ".".join(part for part in (prefix, fault.location) if part)
+        self.found.append((location, fault.reason, fault.severity, fault.message, fault.codes))

@@ -1,0 +1,240 @@
+"""Observation -> events: value, unit, status, two times, components."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from msgspec import UNSET, Raw, UnsetType
+
+from cdss.domain.coding import LOINC
+from cdss.domain.event import EventKind
+from cdss.fhir.concept import read_codes
+from cdss.fhir.finding import Notes, PutAside
+from cdss.fhir.schema import CodeableConcept, Observation, Quantity, Value
+from cdss.fhir.times import TimeProblem, read_time
+from cdss.table import EventRow
+from cdss.units import Analyte, analyte_for, convert, read_unit
+
+STATUS_RANK = {"preliminary": 1, "final": 2, "amended": 3, "corrected": 3}
+_OTHER_STATUS = frozenset({"registered", "cancelled", "entered-in-error", "unknown"})
+_COMPARATORS = frozenset({"<", "<=", ">=", ">"})
+_UNREADABLE = (
+    "value_string", "value_boolean", "value_range", "value_ratio", "value_sampled_data", "value_time",
+    "value_date_time", "value_period",
+)  # fmt: skip
+_PANELS = frozenset({f"{LOINC}|85354-9", f"{LOINC}|55284-4"})
+_SYSTOLIC, _DIASTOLIC = f"{LOINC}|8480-6", f"{LOINC}|8462-4"
+_LARGEST_EXPONENT = 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    effective: int
+    known: int
+
+
+def read_observation(observation: Observation, notes: Notes) -> list[EventRow]:
+    """The events of one Observation: one for its value and one for each component that has one.
+
+    Returns
+    -------
+    list of EventRow
+        Empty when nothing in it is of a kind a feature can use.
+
+    Raises
+    ------
+    PutAside
+        If the whole Observation must not be used.
+    """
+    rank = _rank(observation.status)
+    keys = read_codes(observation.code, "code", notes)
+    times = _times(observation, keys, notes)
+    rows: list[EventRow] = []
+    own = _read_value(observation, keys, notes, whole=not observation.component)
+    if own:
+        rows.append(own)
+    faults = 0
+    for number, component in enumerate(observation.component):
+        try:
+            if component.modifier:
+                raise PutAside("modifierExtension", "modifier-extension", "an extension may change its meaning")
+            part_keys = read_codes(component.code, "code", notes)
+            if part := _read_value(component, part_keys, notes, prefix=f"component[{number}]."):
+                rows.append(part)
+        except PutAside as fault:
+            faults += 1
+            notes.fault(fault, f"component[{number}]")
+    if not _PANELS.isdisjoint(keys):
+        _check_blood_pressure(rows, notes)
+    if faults and not rows:
+        raise PutAside("component", "no-usable-part", "none of its components can be used", codes=keys)
+    for row in rows:
+        row.effective, row.known, row.rank = times.effective, times.known, rank
+    return rows
+
+
+def _rank(status: str | UnsetType) -> int:
+    rank = STATUS_RANK.get(status) if isinstance(status, str) else None
+    if rank is None:
+        known = status if status in _OTHER_STATUS else "missing or not a FHIR status"
+        raise PutAside("status", "status-not-usable", f"the status is {known}; only a result that stands counts")
+    return rank
+
+
+def _times(observation: Observation, keys: tuple[str, ...], notes: Notes) -> _Times:
+    place, effective = "effectiveDateTime", None
+    try:
+        issued = None if isinstance(observation.issued, UnsetType) else read_time(observation.issued)[1]
+    except TimeProblem as problem:
+        raise PutAside("issued", problem.reason, problem.message, codes=keys) from problem
+    period = observation.effective_period
+    try:
+        if isinstance(observation.effective_date_time, str):
+            first, effective = read_time(observation.effective_date_time)
+            if first != effective:
+                notes.note(place, "time-partial", "a date without a time counts as over at the end of that day", keys)
+        elif isinstance(observation.effective_instant, str):
+            place = "effectiveInstant"
+            effective = read_time(observation.effective_instant)[1]
+        elif not isinstance(period, UnsetType):
+            place = "effectivePeriod"
+            if isinstance(period.end, str):
+                effective = read_time(period.end)[1]
+                if isinstance(period.start, str) and read_time(period.start)[0] > effective:
+                    raise PutAside(place, "time-reversed", "the period ends before it starts", codes=keys)
+    except TimeProblem as problem:
+        raise PutAside(place, problem.reason, problem.message, codes=keys) from problem
+    if effective is None:
+        if issued is None:
+            raise PutAside("effective", "time-missing", "neither a time it is true from nor one it was issued", codes=keys)
+        notes.note("effective", "time-from-issued", "no usable effective time; it counts from when it was issued", keys)
+        effective = issued
+    if issued is None:
+        notes.note("issued", "issued-missing", "no issued time; it counts as known from its effective time", keys)
+    return _Times(effective, max(effective, issued if issued is not None else effective))
+
+
+def _analyte(keys: tuple[str, ...]) -> Analyte | None:
+    found = [analyte for key in keys if (analyte := analyte_for(key))]
+    if len({analyte.unit for analyte in found}) > 1:
+        raise PutAside("code", "codes-contradict", "its codes name measurements in different units", codes=keys)
+    return found[0] if found else None
+
+
+def _read_value(
+    holder: Value, keys: tuple[str, ...], notes: Notes, *, whole: bool = True, prefix: str = ""
+) -> EventRow | None:
+    analyte = _analyte(keys)
+    quantity, answer = holder.value_quantity, holder.value_codeable_concept
+    unreadable = [name for name in _UNREADABLE if getattr(holder, name)]
+    present = len(unreadable) + (quantity is not UNSET) + (answer is not UNSET) + bool(holder.value_integer)
+    if holder.data_absent_reason:
+        if present:
+            raise PutAside("dataAbsentReason", "value-and-absent-reason", "a value and a reason for none", codes=keys)
+        notes.note(f"{prefix}dataAbsentReason", "value-absent", "recorded as absent, with a reason", keys)
+        return None
+    if present > 1:
+        raise PutAside("value[x]", "value-multiple", "more than one value", codes=keys)
+    if unreadable:
+        if analyte is None:
+            return None
+        raise PutAside(_camel(unreadable[0]), "value-not-quantity", "a number is read from a Quantity only", codes=keys)
+    if not isinstance(quantity, UnsetType):
+        return _read_quantity(quantity, analyte, keys, notes, prefix)
+    if holder.value_integer:
+        return _read_quantity(Quantity(value=holder.value_integer), analyte, keys, notes, prefix)
+    if not isinstance(answer, UnsetType):
+        return _read_answer(answer, analyte, keys, notes, prefix)
+    if whole and analyte is not None:
+        raise PutAside("value[x]", "value-missing", "neither a value nor a reason for none", codes=keys)
+    return None
+
+
+def _read_answer(
+    answer: CodeableConcept, analyte: Analyte | None, keys: tuple[str, ...], notes: Notes, prefix: str
+) -> EventRow | None:
+    if analyte is not None:
+        raise PutAside("valueCodeableConcept", "value-not-quantity", "a code where a number belongs", codes=keys)
+    try:
+        coded = read_codes(answer, "valueCodeableConcept", notes)
+    except PutAside as fault:
+        if fault.reason != "code-missing":
+            raise
+        notes.note(f"{prefix}valueCodeableConcept", "value-text-only", "an answer in words only is not used", keys)
+        return None
+    return EventRow(kind=EventKind.OBSERVATION, codes=keys, effective=0, known=0, coded=coded)
+
+
+def _read_quantity(
+    quantity: Quantity, analyte: Analyte | None, keys: tuple[str, ...], notes: Notes, prefix: str
+) -> EventRow:
+    number = read_number(quantity.value, "valueQuantity.value", keys)
+    comparator = quantity.comparator if isinstance(quantity.comparator, str) else ""
+    if comparator:
+        if comparator not in _COMPARATORS:
+            raise PutAside("valueQuantity.comparator", "comparator-unknown", "not a FHIR comparator", codes=keys)
+        notes.note(f"{prefix}valueQuantity.comparator", "value-censored", "a bound, never a bare number", keys)
+    reading = read_unit(analyte, _text(quantity.system), _text(quantity.code), _text(quantity.unit))
+    if reading.problem:
+        raise PutAside("valueQuantity", reading.problem, reading.message, codes=keys)
+    if reading.note:
+        notes.note(f"{prefix}valueQuantity", reading.note, reading.message, keys)
+    if analyte is None:
+        value = float(number)
+    else:
+        exact = convert(number, reading)
+        if not analyte.physical[0] <= exact <= analyte.physical[1]:
+            raise PutAside(
+                "valueQuantity.value",
+                "value-impossible",
+                f"outside what {analyte.label} can be ({_range(analyte.physical)} {analyte.unit}); never clipped",
+                codes=keys,
+            )
+        if not analyte.plausible[0] <= exact <= analyte.plausible[1]:
+            usual = f"outside the usual {_range(analyte.plausible)} {analyte.unit} of {analyte.label}; check it"
+            notes.note(f"{prefix}valueQuantity.value", "value-implausible", usual, keys)
+        value = float(number) if reading.identity else float(exact)
+    return EventRow(
+        kind=EventKind.OBSERVATION, codes=keys, effective=0, known=0, value=value, unit=reading.unit,
+        comparator=comparator,
+    )  # fmt: skip
+
+
+def read_number(raw: Raw, location: str, keys: tuple[str, ...]) -> Decimal:
+    """A JSON number as the Decimal its text writes; anything else is put aside."""
+    text = bytes(raw).decode()
+    if not text:
+        raise PutAside(location, "value-missing", "a Quantity without a value", codes=keys)
+    if text[0] not in "-0123456789":
+        raise PutAside(location, "value-wrong-type", "the value is not a JSON number", codes=keys)
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise PutAside(location, "value-wrong-type", "the value is not a JSON number", codes=keys) from error
+    if number and abs(number.adjusted()) > _LARGEST_EXPONENT:
+        raise PutAside(location, "value-impossible", "no measurement has that many digits", codes=keys)
+    return number
+
+
+def _check_blood_pressure(rows: list[EventRow], notes: Notes) -> None:
+    systolic = [row for row in rows if _SYSTOLIC in row.codes]
+    diastolic = [row for row in rows if _DIASTOLIC in row.codes]
+    for part, name in ((systolic, "systolic"), (diastolic, "diastolic")):
+        if not part:
+            notes.note("component", "component-missing", f"the panel gives no usable {name} pressure")
+    if systolic and diastolic and systolic[0].value < diastolic[0].value:
+        raise PutAside("component", "value-contradiction", "the systolic pressure is below the diastolic")
+
+
+def _text(value: str | UnsetType) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.title() for part in rest)
+
+
+def _range(limits: tuple[object, object]) -> str:
+    return " to ".join(f"{float(limit):g}" for limit in limits)  # type: ignore[arg-type]

@@ -1,0 +1,68 @@
+"""Whose is it: references resolved by the rules of FHIR (section 2.6.0.3, resolving references in Bundles)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from msgspec import UNSET, UnsetType
+
+from cdss.fhir.finding import PutAside
+from cdss.fhir.schema import Reference
+
+ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_RELATIVE = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
+_HISTORY = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}$")
+BY_IDENTIFIER = "identifier:"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What references inside one Bundle may point at; empty outside a Bundle.
+
+    `by_url` maps an entry's fullUrl to `Type/id`; `bases` gives the server base of each `Type/id` that has one.
+    """
+
+    by_url: dict[str, str] = field(default_factory=dict)
+    bases: dict[str, str] = field(default_factory=dict)
+
+
+def base_of(full_url: str, name: str) -> str | None:
+    """Server base of a RESTful fullUrl, or None for a urn."""
+    return full_url[: -len(name)] if full_url.startswith(("http://", "https://")) and full_url.endswith(name) else None
+
+
+def resolve(reference: Reference | UnsetType, location: str, scope: Scope, own_base: str | None) -> str:
+    """The `Type/id` a reference points at, or `identifier:system|value` for a logical one.
+
+    Raises
+    ------
+    PutAside
+        If the reference is missing, contained, or points outside what was read.
+    """
+    if isinstance(reference, UnsetType):
+        raise PutAside(location, f"{location}-missing", "the resource does not say whose it is")
+    text = reference.reference
+    if isinstance(text, UnsetType):
+        logical = reference.identifier
+        if isinstance(logical, UnsetType) or logical.value is UNSET or logical.system is UNSET:
+            raise PutAside(location, f"{location}-missing", "the reference names nobody")
+        return f"{BY_IDENTIFIER}{logical.system}|{logical.value}"
+    if found := _RELATIVE.fullmatch(text):
+        name = f"{found[1]}/{found[2]}"
+        if own_base is not None and scope.bases.get(name, own_base) != own_base:
+            raise PutAside(location, f"{location}-unresolved", "the same id on another server is another record")
+        return name
+    if text.startswith("#"):
+        raise PutAside(location, f"{location}-contained", "a contained record has no identity of its own")
+    if name := scope.by_url.get(_HISTORY.sub("", text), ""):
+        return name
+    raise PutAside(location, f"{location}-unresolved", "the reference points outside what was read")
+
+
+def patient_of(reference: Reference | UnsetType, scope: Scope, own_base: str | None) -> str:
+    """Like `resolve`, for a subject, which must be a Patient."""
+    name = resolve(reference, "subject", scope, own_base)
+    if not name.startswith(("Patient/", BY_IDENTIFIER)):
+        raise PutAside("subject", "subject-not-patient", "the subject is not a Patient")
+    return name

@@ -1,0 +1,86 @@
+"""FHIR dates and times as intervals of microseconds.
+
+A date without a time covers a day somewhere on Earth: it counts as over, and so as known, only once that day has
+ended in the last time zone (UTC-12). A time without an offset from UTC could be any of 26 hours and is not used.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+
+from cdss.domain.instant import to_micros
+
+_INSTANT = re.compile(
+    r"(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:)(\d\d)(\.\d+)?"
+    r"(Z|[+-](?:0\d|1[0-4]):[0-5]\d)"
+)
+_LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?")
+_PARTIAL = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
+_FIRST_ZONE, _LAST_ZONE = timedelta(hours=14), timedelta(hours=12)
+
+
+class TimeProblem(ValueError):
+    """A text that is no usable FHIR time; `reason` is a stable code."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason, self.message = reason, message
+        super().__init__(message)
+
+
+@lru_cache(maxsize=65536)
+def read_time(text: str) -> tuple[int, int]:
+    """First and last instant of a FHIR date, dateTime or instant, in microseconds since the epoch.
+
+    Raises
+    ------
+    TimeProblem
+        `time-without-zone` for a time of day without an offset, `time-invalid` for anything else that is no FHIR time.
+    """
+    found = _INSTANT.fullmatch(text)
+    try:
+        if found:
+            whole, second, fraction, zone = found.groups()
+            # A leap second has no place in POSIX time: 23:59:60 is the first instant of the next minute.
+            extra = timedelta(seconds=1) if second == "60" else timedelta()
+            moment = datetime.fromisoformat(f"{whole}{'59' if extra else second}{(fraction or '')[:7]}{zone}")
+            micros = to_micros(moment + extra)
+            return micros, micros
+        if partial := _PARTIAL.fullmatch(text):
+            first, last = _days(*partial.groups())
+            start = datetime(first.year, first.month, first.day, tzinfo=UTC) - _FIRST_ZONE
+            stop = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1) + _LAST_ZONE
+            return to_micros(start), to_micros(stop)
+    except (ValueError, OverflowError) as error:
+        raise TimeProblem("time-invalid", "the time does not exist in the calendar") from error
+    if _LOCAL.fullmatch(text):
+        raise TimeProblem("time-without-zone", "the time has no offset from UTC")
+    raise TimeProblem("time-invalid", "the text is not a FHIR date or time")
+
+
+def read_birth(text: str) -> tuple[int, int]:
+    """First and last instant a birth date allows, at midnight UTC; a full date is one instant.
+
+    Raises
+    ------
+    TimeProblem
+        If the text is not a FHIR date.
+    """
+    partial = _PARTIAL.fullmatch(text)
+    if not partial:
+        raise TimeProblem("time-invalid", "the birth date is not a FHIR date")
+    try:
+        first, last = _days(*partial.groups())
+    except ValueError as error:
+        raise TimeProblem("time-invalid", "the birth date does not exist in the calendar") from error
+    bounds = [to_micros(datetime(day.year, day.month, day.day, tzinfo=UTC)) for day in (first, last)]
+    return bounds[0], bounds[1]
+
+
+def _days(year: str, month: str | None, day: str | None) -> tuple[date, date]:
+    first = date(int(year), int(month or 1), int(day or 1))
+    if day:
+        return first, first
+    following = date(first.year + 1, 1, 1) if not month else (first.replace(day=28) + timedelta(days=4)).replace(day=1)
+    return first, following - timedelta(days=1)

@@ -1,0 +1,253 @@
+"""The event table: clinical events as numpy columns, in one order that no order of input can change."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Generic, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdss.domain.coding import Coding
+from cdss.domain.event import ClinicalEvent, EventKind
+from cdss.domain.instant import NEVER, from_micros
+
+COMPARATORS = ("", "<", "<=", ">=", ">", "ad")
+UNKNOWN_TIME = -(2**63)
+
+T = TypeVar("T")
+
+
+class Vocabulary(Generic[T]):
+    """Distinct values numbered in order of first sight."""
+
+    __slots__ = ("_number", "values")
+
+    def __init__(self) -> None:
+        self.values: list[T] = []
+        self._number: dict[T, int] = {}
+
+    def number(self, value: T) -> int:
+        """The number of a value, a new one if it was never seen."""
+        known = self._number.get(value)
+        if known is None:
+            known = self._number[value] = len(self.values)
+            self.values.append(value)
+        return known
+
+
+@dataclass(slots=True, kw_only=True)
+class EventRow:
+    """One event on its way into the table; times in microseconds, `value` in `unit`."""
+
+    kind: EventKind
+    codes: tuple[str, ...]
+    effective: int
+    known: int
+    end: int = NEVER
+    value: float = float("nan")
+    coded: tuple[str, ...] = ()
+    unit: str = ""
+    comparator: str = ""
+    rank: int = 2
+
+
+class EventBuffer:
+    """Events being gathered, before they are put in order."""
+
+    def __init__(self) -> None:
+        self.subjects: Vocabulary[str] = Vocabulary()
+        self.codesets: Vocabulary[tuple[str, ...]] = Vocabulary()
+        self.answers: Vocabulary[tuple[str, ...]] = Vocabulary()
+        self.units: Vocabulary[str] = Vocabulary()
+        self.answers.number(())
+        self._small = {name: array("b") for name in ("kind", "comparator", "rank")}
+        self._number = {name: array("i") for name in ("subject", "codes", "coded", "unit", "source")}
+        self._time = {name: array("q") for name in ("effective", "known", "end")}
+        self._value = array("d")
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def add(self, subject: str, source: int, row: EventRow) -> None:
+        """Append one event of a subject; `source` is the number of the resource it came from."""
+        self._small["kind"].append(row.kind)
+        self._small["comparator"].append(COMPARATORS.index(row.comparator))
+        self._small["rank"].append(row.rank)
+        self._number["subject"].append(self.subjects.number(subject))
+        self._number["codes"].append(self.codesets.number(row.codes))
+        self._number["coded"].append(self.answers.number(row.coded))
+        self._number["unit"].append(self.units.number(row.unit))
+        self._number["source"].append(source)
+        self._time["effective"].append(row.effective)
+        self._time["known"].append(row.known)
+        self._time["end"].append(row.end)
+        self._value.append(row.value)
+
+    def date(self, row: int, effective: int, known: int) -> None:
+        """Give an event the times that another resource holds."""
+        self._time["effective"][row], self._time["known"][row] = effective, known
+
+    def rename(self, owners: Mapping[int, str]) -> None:
+        """Give events the subject their source turned out to have."""
+        numbers = {source: self.subjects.number(subject) for source, subject in owners.items()}
+        subject = self._number["subject"]
+        for row, source in enumerate(self._number["source"]):
+            subject[row] = numbers.get(source, subject[row])
+
+    def columns(self) -> dict[str, NDArray[np.generic]]:
+        """The columns as arrays that share the buffer's memory."""
+        found: dict[str, NDArray[np.generic]] = {}
+        for name, small in self._small.items():
+            found[name] = np.frombuffer(small, np.int8)
+        for name, number in self._number.items():
+            found[name] = np.frombuffer(number, np.int32)
+        for name, time in self._time.items():
+            found[name] = np.frombuffer(time, np.int64)
+        found["value"] = np.frombuffer(self._value, np.float64)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EventTable(Sequence[ClinicalEvent]):
+    """Events as columns, ordered by subject, effective time, code, status rank, known time and source.
+
+    Each column has shape (n,). `subject`, `codes`, `coded`, `unit` and `source` number the lists of the same name;
+    `effective`, `known` and `end` are microseconds since the epoch, `known` never before `effective`; `value` is in
+    the unit numbered by `unit` (NaN for coded answers). `rank` is 1 for preliminary, 2 for final, 3 for corrected.
+    """
+
+    subjects: Sequence[str]
+    codesets: Sequence[tuple[str, ...]]
+    answers: Sequence[tuple[str, ...]]
+    units: Sequence[str]
+    sources: Sequence[str]
+    kind: NDArray[np.int8]
+    comparator: NDArray[np.int8]
+    rank: NDArray[np.int8]
+    subject: NDArray[np.int32]
+    codes: NDArray[np.int32]
+    coded: NDArray[np.int32]
+    unit: NDArray[np.int32]
+    source: NDArray[np.int32]
+    effective: NDArray[np.int64]
+    known: NDArray[np.int64]
+    end: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    @overload
+    def __getitem__(self, place: int) -> ClinicalEvent: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[ClinicalEvent]: ...
+    def __getitem__(self, place: int | slice) -> ClinicalEvent | list[ClinicalEvent]:
+        """One event, or a list of some, as domain objects."""
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        end, answer, value = int(self.end[place]), self.answers[self.coded[place]], float(self.value[place])
+        return ClinicalEvent(
+            subject=self.subjects[self.subject[place]],
+            kind=EventKind(int(self.kind[place])),
+            codes=tuple(Coding.from_key(key) for key in self.codesets[self.codes[place]]),
+            effective=from_micros(int(self.effective[place])),
+            issued=from_micros(int(self.known[place])),
+            end=None if end == NEVER else from_micros(end),
+            value=Coding.from_key(answer[0]) if answer else None if value != value else value,
+            unit=self.units[self.unit[place]] or None,
+            comparator=COMPARATORS[self.comparator[place]] or None,
+            source=self.sources[self.source[place]],
+        )
+
+    def __iter__(self) -> Iterator[ClinicalEvent]:
+        return (self[number] for number in range(len(self)))
+
+    def where(self, rows: NDArray[np.bool_]) -> EventTable:
+        """The same table with some rows only."""
+        columns = {name: column[rows] for name, column in vars(self).items() if isinstance(column, np.ndarray)}
+        return replace(self, **columns)
+
+    @cached_property
+    def subject_numbers(self) -> dict[str, int]:
+        """Number of each subject."""
+        return {subject: number for number, subject in enumerate(self.subjects)}
+
+    @cached_property
+    def _codesets_of_key(self) -> dict[tuple[int, str], list[int]]:
+        present = np.unique(self.codes.astype(np.int64) * 8 + self.kind)
+        found: dict[tuple[int, str], list[int]] = {}
+        for pair in present.tolist():
+            number, kind = divmod(pair, 8)
+            for key in self.codesets[number]:
+                found.setdefault((kind, key), []).append(pair)
+        return found
+
+    @cached_property
+    def _rows_of_pair(self) -> dict[int, NDArray[np.int64]]:
+        pairs = self.codes.astype(np.int64) * 8 + self.kind
+        order = np.argsort(pairs, kind="stable")
+        ordered = pairs[order]
+        starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))) if len(ordered) else []
+        return {int(ordered[start]): part for start, part in zip(starts, np.split(order, starts[1:]), strict=False)}
+
+    def rows_of(self, kind: EventKind, keys: Sequence[str]) -> NDArray[np.int64]:
+        """Rows of one kind that carry any of these `system|code` keys, in table order."""
+        pairs = {pair for key in keys for pair in self._codesets_of_key.get((int(kind), key), ())}
+        parts = [self._rows_of_pair[pair] for pair in pairs]
+        if not parts:
+            return np.empty(0, np.int64)
+        return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
+
+
+def build_table(buffer: EventBuffer, sources: Sequence[str], keep: NDArray[np.bool_]) -> EventTable:
+    """Put the kept events of a buffer in their one order.
+
+    Parameters
+    ----------
+    buffer : EventBuffer
+    sources : sequence of str
+        Reference of each resource, numbered as the buffer's `source` column.
+    keep : ndarray of bool, shape (n,)
+    """
+    columns = {name: column[keep] for name, column in buffer.columns().items()}
+    subject_rank = _rank(buffer.subjects.values)[columns["subject"]]
+    code_rank = _rank(["\n".join(codes) for codes in buffer.codesets.values])[columns["codes"]]
+    leading = (columns["known"], columns["rank"], code_rank, columns["effective"], subject_rank)
+    order = np.lexsort(leading)
+    order = _settle_ties(order, leading, [sources[number] for number in columns["source"][order]])
+    return EventTable(
+        subjects=buffer.subjects.values,
+        codesets=buffer.codesets.values,
+        answers=buffer.answers.values,
+        units=buffer.units.values,
+        sources=sources,
+        **{name: column[order] for name, column in columns.items()},  # type: ignore[arg-type]
+    )
+
+
+def _rank(texts: Sequence[str]) -> NDArray[np.int32]:
+    rank = np.empty(len(texts), np.int32)
+    rank[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts), dtype=np.int32)
+    return rank
+
+
+def _settle_ties(
+    order: NDArray[np.int64], keys: Sequence[NDArray[np.generic]], sources: Sequence[str]
+) -> NDArray[np.int64]:
+    """Order events that agree in every key by the text of their source, so that input order never shows."""
+    if len(order) < 2:
+        return order
+    same = np.ones(len(order) - 1, bool)
+    for key in keys:
+        ordered = key[order]
+        same &= ordered[1:] == ordered[:-1]
+    settled = order.copy()
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], same, [False])).astype(np.int8)))
+    for start, stop in edges.reshape(-1, 2):
+        places = sorted(range(start, stop + 1), key=sources.__getitem__)
+        settled[start : stop + 1] = order[places]
+    return settled
