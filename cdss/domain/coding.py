@@ -13,7 +13,8 @@ ICD_9_CM = "http://hl7.org/fhir/sid/icd-9-cm"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 SUPPORT2 = "https://cdss.example/fhir/CodeSystem/support2"
 
-_LOINC_SHAPE = re.compile(r"(?:L[ALP])?(\d{1,7})-(\d)")  # LA: answers, LL: answer lists, LP: parts
+_LOINC = re.compile(r"(\d{1,7})-(\d)")
+_LOINC_PART = re.compile(r"L[ALPG]\d{1,7}-\d")  # LA: answers, LL: answer lists, LP: parts, LG: groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +39,16 @@ class Coding:
 def loinc_check_digit_holds(code: str) -> bool:
     """Whether a LOINC code has its form and its last digit is the mod-10 check digit of the others.
 
+    The check digit of parts, answers, lists and groups (LP, LA, LL, LG) takes in their letters by a rule that is not
+    published: of these only the form is checked.
+
     References
     ----------
     LOINC Users' Guide, appendix C: calculating mod 10 check digits.
     """
-    found = _LOINC_SHAPE.fullmatch(code)
+    found = _LOINC.fullmatch(code)
     if not found:
-        return False
+        return _LOINC_PART.fullmatch(code) is not None
     body, check = found.groups()
     total = 0
     for place, digit in enumerate(reversed(body)):

@@ -81,6 +81,23 @@ class MissingLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalSettings:
+    """The bootstrap behind the interval: how many members, boosted for how many rounds at which rate."""
+
+    members: int
+    rounds: int
+    eta: float
+    level: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamSettings:
+    """How far inside the combination a clinician's estimate is kept from 0 and 1."""
+
+    clip: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSpec:
     """The declarative half of a model, read from its spec.toml.
 
@@ -104,6 +121,8 @@ class FeatureSpec:
     exclusions: tuple[Exclusion, ...]
     features: tuple[FeatureDefinition, ...]
     estimator: dict[str, float | int | str]
+    interval: IntervalSettings
+    team: TeamSettings
     digest: str
 
     def band(self, probability: float) -> str:

@@ -63,15 +63,18 @@ class FeatureMatrix:
             subject=self.subjects[row],
             index_time=self.index_times[row],
             encounter=self.encounters[row],
-            values=tuple(self._value(column, row) for column in self.columns),
+            values=tuple(self._value(at, row) for at in range(len(self.columns))),
             exclusions=tuple(bool(found) for found in self.excluded[row]),
             spec_digest=self.spec.digest,
         )
 
-    def _value(self, column: _Column, row: int) -> FeatureValue:
+    def _value(self, at: int, row: int) -> FeatureValue:
+        column = self.columns[at]
         number, chosen = float(column.number[row]), int(column.chosen[row])
         if chosen < 0:
             return FeatureValue(number=number)
+        if self.spec.features[at].readings[chosen].kind == "patient":
+            return FeatureValue(number=number, sources=(self.subjects[row],))
         used = column.readings[chosen].used
         rows = used.rows[used.offsets[row] : used.offsets[row + 1]]
         if not len(rows):

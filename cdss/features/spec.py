@@ -10,7 +10,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from cdss.domain.digest import sha256
-from cdss.domain.feature import Band, Exclusion, FeatureDefinition, FeatureSpec, MissingLimit, Reading
+from cdss.domain.feature import (
+    Band,
+    Exclusion,
+    FeatureDefinition,
+    FeatureSpec,
+    IntervalSettings,
+    MissingLimit,
+    Reading,
+    TeamSettings,
+)
 from cdss.domain.instant import parse_duration
 from cdss.errors import SpecError, UsageError
 from cdss.units import analyte_for
@@ -54,11 +63,13 @@ def read_spec(raw: bytes, place: str) -> FeatureSpec:
     exclusions = tuple(_exclusion(entry, place) for entry in document.pop("exclusion", ()))
     bands = tuple(_make(Band, entry, f"{place}: band") for entry in document.pop("band", ()))
     limit = _make(MissingLimit, document.pop("missing_limit", {"features": [], "most": 0}), f"{place}: missing_limit")
+    interval = _make(IntervalSettings, document.pop("interval", {}), f"{place}: interval")
+    team = _make(TeamSettings, document.pop("team", {}), f"{place}: team")
     spec = _make(
         FeatureSpec,
         {
             **document, "features": features, "exclusions": exclusions, "bands": bands, "missing_limit": limit,
-            "digest": sha256(raw),
+            "interval": interval, "team": team, "digest": sha256(raw),
         },
         place,
     )  # fmt: skip

@@ -1,93 +1,76 @@
-"""The fields of FHIR R4 that we read, for msgspec's typed decode.
+"""The fields of FHIR R4 that we read, converted by msgspec from strict JSON.
 
-Numbers stay `Raw`: their text and their type are both needed to tell 2.5 from "2.5" and from true. A null or a value
-of another type fails the decode, and the resource is put aside with the path msgspec names.
+Numbers stay `Any`: their text and their type are both needed to tell 2.5 from "2.5" and from true. A null or a value
+of another type fails the conversion, and the resource is put aside with the path msgspec names.
 """
 
 from __future__ import annotations
 
-from msgspec import UNSET, Raw, Struct, UnsetType, field
+from typing import Any
 
-ABSENT = Raw(b"")
+from msgspec import UNSET, Struct, UnsetType, field
 
 
 class Coding(Struct, frozen=True):
+    """FHIR Coding, without the display: it is never compared."""
+
     system: str | UnsetType = UNSET
     code: str | UnsetType = UNSET
 
 
 class CodeableConcept(Struct, frozen=True):
+    """FHIR CodeableConcept, without the text: words are never read as a code."""
+
     coding: tuple[Coding, ...] = ()
 
 
-class Reference(Struct, frozen=True):
-    reference: str | UnsetType = UNSET
-    identifier: Identifier | UnsetType = UNSET
-
-
 class Identifier(Struct, frozen=True):
+    """FHIR Identifier."""
+
     system: str | UnsetType = UNSET
     value: str | UnsetType = UNSET
 
 
+class Reference(Struct, frozen=True):
+    """FHIR Reference, literal or logical."""
+
+    reference: str | UnsetType = UNSET
+    identifier: Identifier | UnsetType = UNSET
+
+
 class Period(Struct):
+    """FHIR Period."""
+
     start: str | UnsetType = UNSET
     end: str | UnsetType = UNSET
 
 
 class Quantity(Struct):
-    value: Raw = ABSENT
+    """FHIR Quantity; `no_value` is the extension that says why there is no value."""
+
+    value: Any = UNSET
+    no_value: Any = field(name="_value", default=UNSET)
     unit: str | UnsetType = UNSET
     system: str | UnsetType = UNSET
     code: str | UnsetType = UNSET
     comparator: str | UnsetType = UNSET
 
 
-class Meta(Struct):
-    version: str | UnsetType = field(name="versionId", default=UNSET)
-    updated: str | UnsetType = field(name="lastUpdated", default=UNSET)
-
-
-class Head(Struct):
-    """What is asked of every resource before its type is known."""
-
-    resource_type: str | UnsetType = field(name="resourceType", default=UNSET)
-    id: str | UnsetType = UNSET
-    meta: Meta | UnsetType = UNSET
-    modifier: Raw = field(name="modifierExtension", default=ABSENT)
-    rules: Raw = field(name="implicitRules", default=ABSENT)
-
-
-class BundleLink(Struct):
-    relation: str | UnsetType = UNSET
-
-
-class BundleRequest(Struct):
-    method: str | UnsetType = UNSET
-
-
-class BundleEntry(Struct):
-    full_url: str | UnsetType = field(name="fullUrl", default=UNSET)
-    resource: Raw = ABSENT
-    request: BundleRequest | UnsetType = UNSET
-
-
-class Bundle(Struct):
-    type: str | UnsetType = UNSET
-    link: tuple[BundleLink, ...] = ()
-    entry: list[Raw] = field(default_factory=list)
-
-
 class PatientLink(Struct):
+    """FHIR Patient.link; its type decides nothing, every link forbids a score."""
+
     type: str | UnsetType = UNSET
 
 
 class Patient(Struct):
+    """FHIR Patient."""
+
     active: bool | UnsetType = UNSET
     gender: str | UnsetType = UNSET
     birth_date: str | UnsetType = field(name="birthDate", default=UNSET)
     deceased_boolean: bool | UnsetType = field(name="deceasedBoolean", default=UNSET)
     deceased_time: str | UnsetType = field(name="deceasedDateTime", default=UNSET)
+    deceased_no_time: Any = field(name="_deceasedDateTime", default=UNSET)
     identifier: tuple[Identifier, ...] = ()
     link: tuple[PatientLink, ...] = ()
 
@@ -97,37 +80,44 @@ class Value(Struct, rename="camel"):
 
     value_quantity: Quantity | UnsetType = UNSET
     value_codeable_concept: CodeableConcept | UnsetType = UNSET
-    value_integer: Raw = ABSENT
-    value_string: Raw = ABSENT
-    value_boolean: Raw = ABSENT
-    value_range: Raw = ABSENT
-    value_ratio: Raw = ABSENT
-    value_sampled_data: Raw = ABSENT
-    value_time: Raw = ABSENT
-    value_date_time: Raw = ABSENT
-    value_period: Raw = ABSENT
-    data_absent_reason: Raw = ABSENT
+    value_integer: Any = UNSET
+    value_string: Any = UNSET
+    value_boolean: Any = UNSET
+    value_range: Any = UNSET
+    value_ratio: Any = UNSET
+    value_sampled_data: Any = UNSET
+    value_time: Any = UNSET
+    value_date_time: Any = UNSET
+    value_period: Any = UNSET
+    data_absent_reason: Any = UNSET
 
 
 class Component(Value):
+    """FHIR Observation.component."""
+
     code: CodeableConcept | UnsetType = UNSET
-    modifier: Raw = field(name="modifierExtension", default=ABSENT)
+    modifier: Any = field(name="modifierExtension", default=UNSET)
 
 
 class Observation(Value):
+    """FHIR Observation."""
+
     status: str | UnsetType = UNSET
     code: CodeableConcept | UnsetType = UNSET
     subject: Reference | UnsetType = UNSET
+    focus: Any = UNSET
     encounter: Reference | UnsetType = UNSET
     effective_date_time: str | UnsetType = UNSET
     effective_instant: str | UnsetType = UNSET
     effective_period: Period | UnsetType = UNSET
-    effective_timing: Raw = ABSENT
+    effective_timing: Any = UNSET
     issued: str | UnsetType = UNSET
-    component: list[Component] = field(default_factory=list)
+    component: tuple[Component, ...] = ()
 
 
 class Condition(Struct, rename="camel"):
+    """FHIR Condition."""
+
     clinical_status: CodeableConcept | UnsetType = UNSET
     verification_status: CodeableConcept | UnsetType = UNSET
     code: CodeableConcept | UnsetType = UNSET
@@ -141,6 +131,8 @@ class Condition(Struct, rename="camel"):
 
 
 class Encounter(Struct):
+    """FHIR Encounter."""
+
     status: str | UnsetType = UNSET
     class_: Coding | UnsetType = field(name="class", default=UNSET)
     subject: Reference | UnsetType = UNSET
@@ -151,6 +143,8 @@ class Activity(Struct, rename="camel"):
     """A Procedure or one of the four medication resources: a code, a status and a time."""
 
     status: str | UnsetType = UNSET
+    intent: str | UnsetType = UNSET
+    do_not_perform: bool | UnsetType = UNSET
     code: CodeableConcept | UnsetType = UNSET
     medication_codeable_concept: CodeableConcept | UnsetType = UNSET
     medication_reference: Reference | UnsetType = UNSET
@@ -165,4 +159,6 @@ class Activity(Struct, rename="camel"):
 
 
 class Medication(Struct):
+    """FHIR Medication."""
+
     code: CodeableConcept | UnsetType = UNSET

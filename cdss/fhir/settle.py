@@ -155,8 +155,8 @@ def _settle_owners(
         if owner in patients and not closed:
             found.dispositions[number] = Disposition.NOT_NEEDED
         elif found.dispositions[number] is Disposition.USED:
+            found.subjects[number] = None  # so that the finding reaches whoever asked for the other patient
             found.put_aside(number, PutAside("subject", "other-patient", "it belongs to another patient: a misfiled record"))
-            found.subjects[number] = None
     if renamed:
         found.buffer.rename(renamed)
 

@@ -1,0 +1,1 @@
+"""The command line: one module a verb, loaded when the verb is typed."""

@@ -1,0 +1,97 @@
+"""`cdss assess`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from cdss.cli.output import print_json, progress, show, source_size, whole_file
+from cdss.errors import UsageError
+from cdss.fhir.read import read, sole_subject, subject_name
+from cdss.workflow.cohort import CohortRow, cohort_row, read_cohort
+from cdss.workflow.model import load_model
+
+_BATCH = 500
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Assess a cohort, or one patient."""
+    suffix = _suffix(arguments.out)
+    if bool(arguments.cohort) == bool(arguments.index_time):
+        raise UsageError("say whom and when: either --cohort FILE, or --index-time T with --subject ID.")
+    if arguments.cohort and arguments.subject:
+        raise UsageError("--subject goes with --index-time; a cohort file names its own subjects.")
+    rows = read_cohort(arguments.cohort) if arguments.cohort else []
+    model = load_model(arguments.model)
+    with progress("reading", source_size(arguments.source), "B", quiet=arguments.json) as advance:
+        record = read(arguments.source, subject=arguments.subject, progress=advance)
+    if not arguments.cohort:
+        subject = arguments.subject or sole_subject(record)
+        rows = [cohort_row(subject, arguments.index_time, place="--index-time")]
+    answers: list[dict[str, Any]] = []
+    with progress("assessing", len(rows), "patients", quiet=arguments.json) as advance:
+        for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
+            answers += [answer.to_dict() for answer in model.assess_rows(record, batch)]
+            advance(len(batch))
+    if arguments.out:
+        _write(arguments.out, suffix, answers)
+        estimates = sum(answer["kind"] == "estimate" for answer in answers)
+        summary = {"out": arguments.out, "estimates": estimates, "abstentions": len(answers) - estimates}
+        if arguments.json:
+            print_json(summary)
+        else:
+            print(f"{estimates} estimates and {len(answers) - estimates} abstentions in {arguments.out}")
+    elif arguments.json:
+        print_json(answers if arguments.cohort else answers[0])
+    else:
+        for answer in answers:
+            print(_line(answer))
+
+
+def read_one(arguments: argparse.Namespace) -> tuple[Any, list[CohortRow]]:
+    """The record and the one question of a verb about one patient."""
+    record = read(arguments.source, subject=arguments.subject)
+    subject = subject_name(arguments.subject) if arguments.subject else sole_subject(record)
+    return record, [cohort_row(subject, arguments.index_time, place="--index-time")]
+
+
+def _suffix(out: str | None) -> str:
+    if out is None:
+        return ""
+    suffix = next((known for known in (".ndjson", ".parquet") if out.endswith(known)), "")
+    if not suffix:
+        raise UsageError(f"{out}: --out ends in .ndjson or .parquet.")
+    return suffix
+
+
+def _write(out: str, suffix: str, answers: list[dict[str, Any]]) -> None:
+    with whole_file(out) as scratch:
+        if suffix == ".parquet":
+            import pandas as pd
+
+            from cdss.workflow.api import flat_answer
+
+            columns = list(flat_answer({}))
+            pd.DataFrame([flat_answer(answer) for answer in answers], columns=columns).to_parquet(scratch)
+            return
+        with scratch.open("w", encoding="utf-8") as lines:
+            for answer in answers:
+                lines.write(json.dumps(answer, ensure_ascii=False) + "\n")
+
+
+def _line(answer: dict[str, Any]) -> str:
+    head = f"{show(answer['subject'])} at {answer['index_time']}: "
+    if answer["kind"] == "abstention":
+        return head + "no estimate. " + " ".join(_reason(reason) for reason in answer["reasons"])
+    interval = answer["interval"]
+    return (
+        f"{head}{answer['outcome']} {answer['probability']:.0%} ({interval['level']:.0%} interval "
+        f"{interval['low']:.0%} to {interval['high']:.0%}), band {answer['band']}"
+        + (", flagged" if answer["flag"] else "")
+    )
+
+
+def _reason(reason: dict[str, str]) -> str:
+    return f"[{reason['code']}] {reason['message']}. {reason['remedy']}"

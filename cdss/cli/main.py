@@ -1,0 +1,146 @@
+"""`cdss VERB`: arguments, exit codes, and errors in one or two lines."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cdss import __version__
+from cdss.errors import CdssError
+
+if TYPE_CHECKING:
+    _Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_EPILOG = """exit codes:
+  0 done; an abstention is an answer too   2 unknown verb, option or model, no such path, bad cohort file
+  3 input refused as a whole               4 a digest or golden vector of a release does not hold
+  6 a part it depends on fails
+
+example:
+  cdss assess patient.json --model serious-illness-180d --index-time 2026-01-04T00:00:00Z"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; building it loads nothing but argparse."""
+    parser = argparse.ArgumentParser(
+        prog="cdss",
+        description="Clinical decision support: FHIR in, a calibrated and explained risk out, or a clear reason why not.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"cdss {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    _read(verbs)
+    _dataset(verbs)
+    _assess(verbs)
+    _explain(verbs)
+    _train(verbs)
+    return parser
+
+
+def _verb(verbs: _Verbs, name: str, what: str, example: str) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=what,
+        description=what[0].upper() + what[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    verb.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
+    return verb
+
+
+def _source(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("source", metavar="SOURCE", help="a Bundle, a resource, an NDJSON file, or a directory of them")
+
+
+def _read(verbs: _Verbs) -> None:
+    what = "read FHIR into events, and say what became of every resource"
+    verb = _verb(verbs, "read", what, "cdss read export/ --rejections rejections.ndjson")
+    _source(verb)
+    verb.add_argument("--subject", metavar="ID", help="one patient: ID or Patient/ID")
+    verb.add_argument("--index-time", metavar="T", help="put aside what was not known by then (ISO 8601 with offset)")
+    verb.add_argument("--lookback", metavar="PT24H", help="how far back values are listed (needs --index-time)")
+    verb.add_argument("--strict", action="store_true", help="also validate with fhir.resources")
+    verb.add_argument("--out", metavar="EVENTS.parquet", help="write the events")
+    verb.add_argument("--rejections", metavar="FILE.ndjson", help="write every rejection")
+
+
+def _dataset(verbs: _Verbs) -> None:
+    what = "turn a public data set you hold into FHIR R4 NDJSON, a cohort and outcomes"
+    verb = _verb(verbs, "dataset", what, "cdss dataset support2 support2.csv --out support2-fhir")
+    verb.add_argument("name", metavar="NAME", choices=("support2",), help="support2")
+    verb.add_argument("inputs", metavar="INPUT", nargs="+", help="its files")
+    verb.add_argument("--out", metavar="DIR", required=True)
+
+
+def _assess(verbs: _Verbs) -> None:
+    what = "assess patients with a released model"
+    verb = _verb(verbs, "assess", what, "cdss assess export/ --model serious-illness-180d --cohort cohort.csv --out a.ndjson")
+    _source(verb)
+    verb.add_argument("--model", metavar="NAME", required=True, help="name, name@version, or the path of a release")
+    verb.add_argument("--cohort", metavar="FILE.csv", help="subject,index_time[,encounter][,clinician_estimate]")
+    verb.add_argument("--subject", metavar="ID", help="one patient: ID or Patient/ID")
+    verb.add_argument("--index-time", metavar="T", help="when the question is asked (ISO 8601 with offset)")
+    verb.add_argument("--out", metavar="FILE", help="write FILE.ndjson or FILE.parquet")
+    verb.add_argument("--engine", choices=("local",), default="local", help="where features are built")
+
+
+def _explain(verbs: _Verbs) -> None:
+    what = "explain one assessment in words, with every source"
+    example = "cdss explain patient.json --model serious-illness-180d --subject p1 --index-time 2026-01-04T00:00:00Z"
+    verb = _verb(verbs, "explain", what, example)
+    _source(verb)
+    verb.add_argument("--model", metavar="NAME", required=True, help="name, name@version, or the path of a release")
+    verb.add_argument("--subject", metavar="ID", help="one patient: ID or Patient/ID")
+    verb.add_argument("--index-time", metavar="T", required=True, help="when the question is asked")
+
+
+def _train(verbs: _Verbs) -> None:
+    what = "fit, calibrate and evaluate a model, and write a release proposal"
+    example = (
+        "cdss train models/serious-illness-180d support2-fhir --cohort support2-fhir/cohort.csv \\\n"
+        "    --outcomes support2-fhir/outcomes.csv --out proposals/serious-illness-180d"
+    )
+    verb = _verb(verbs, "train", what, example)
+    verb.add_argument("model_dir", metavar="MODEL_DIR", help="holds spec.toml")
+    _source(verb)
+    verb.add_argument("--cohort", metavar="FILE", required=True)
+    verb.add_argument("--outcomes", metavar="FILE", required=True)
+    verb.add_argument("--out", metavar="RELEASE_DIR", required=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        importlib.import_module(f"cdss.cli.{arguments.verb}").run(arguments)
+        sys.stdout.flush()
+    except CdssError as error:
+        print(f"cdss {arguments.verb}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"cdss {arguments.verb}: stopped; nothing was written.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        print(f"cdss {arguments.verb}: out of memory. Give the source in smaller parts.", file=sys.stderr)
+        return 6
+    except Exception as error:  # noqa: BLE001 - the door: nobody is shown a traceback
+        if os.environ.get("CDSS_TRACEBACK"):
+            raise
+        kind = type(error).__name__
+        print(
+            f"cdss {arguments.verb}: unexpected failure ({kind}); nothing was written. Please report it, with what "
+            "CDSS_TRACEBACK=1 prints.",
+            file=sys.stderr,
+        )
+        return 1
+    return 0

@@ -1,0 +1,62 @@
+"""`cdss read`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+
+from cdss.cli.output import print_json, progress, show, source_size, whole_file
+from cdss.domain.instant import parse_duration, parse_index_time
+from cdss.errors import UsageError
+from cdss.fhir.read import read, subject_name
+from cdss.record import PatientRecord
+from cdss.workflow.reading import events_table, read_report
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, report, and write what was asked for."""
+    index_time = parse_index_time(arguments.index_time) if arguments.index_time else None
+    lookback = parse_duration(arguments.lookback) if arguments.lookback else None
+    if lookback is not None and index_time is None:
+        raise UsageError("--lookback counts back from --index-time. Give both, or neither.")
+    with progress("reading", source_size(arguments.source), "B", quiet=arguments.json) as advance:
+        record = read(
+            arguments.source,
+            subject=arguments.subject,
+            index_time=index_time,
+            strict=arguments.strict,
+            progress=advance,
+        )
+    if arguments.out:
+        import pyarrow.parquet
+
+        with whole_file(arguments.out) as scratch:
+            pyarrow.parquet.write_table(events_table(record), scratch)
+    if arguments.rejections:
+        with whole_file(arguments.rejections) as scratch, scratch.open("w", encoding="utf-8") as lines:
+            for rejection in record.rejections:
+                lines.write(json.dumps(rejection.to_dict(), ensure_ascii=False) + "\n")
+    subject = subject_name(arguments.subject) if arguments.subject else None
+    if arguments.json:
+        print_json(read_report(record, subject=subject, index_time=index_time, lookback=lookback))
+    else:
+        _print(record)
+
+
+def _print(record: PatientRecord) -> None:
+    counts = record.counts
+    print(f"{record.place}: {len(record.patients)} patients, {counts.events} events")
+    print(
+        f"{counts.resources} resources = {counts.used} used + {counts.not_needed} not needed + "
+        f"{counts.put_aside} put aside + {counts.refused} refused"
+    )
+    reasons = Counter((rejection.severity.value, rejection.reason) for rejection in record.rejections)
+    for (severity, reason), count in sorted(reasons.items(), key=lambda item: (item[0][0], -item[1])):
+        first = next(r for r in record.rejections if r.reason == reason and r.severity.value == severity)
+        where = show(".".join(part for part in (first.source, first.location) if part))
+        print(f"  {severity:5} {count:>7}  {reason}: {show(first.message)} (first: {where})")
+    for block in record.blocked[:10]:
+        print(f"  no score: {block.reason} ({show(block.source)}): {block.message}")
+    if len(record.blocked) > 10:
+        print(f"  no score: and {len(record.blocked) - 10} more")

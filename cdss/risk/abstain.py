@@ -1,0 +1,84 @@
+"""When not to answer, and what would make an answer possible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cdss.domain.assessment import Reason
+from cdss.domain.feature import FeatureDefinition, FeatureSpec, FeatureVector, IfMissing
+from cdss.record import Block
+
+_BLOCK_REMEDY = {
+    "deceased": "None: no estimate is made for a patient who has died by the index time.",
+    "patient-merged": "Ask for the record that replaced this one.",
+    "patient-inactive": "Ask for the record now in use.",
+    "modifier-extension": "Ask the source what the extension means, and send the record without it.",
+    "birth-date-implausible": "Correct the birth date at the source.",
+    "source-incomplete": "Fetch the whole record again.",
+}
+
+
+def abstention_reasons(spec: FeatureSpec, vector: FeatureVector, blocks: Sequence[Block]) -> tuple[Reason, ...]:
+    """Every reason not to answer for one row; empty when the model may answer."""
+    reasons = [
+        Reason(code=block.reason, feature=None, message=f"{block.source}: {block.message}", remedy=_remedy(block))
+        for block in blocks
+    ]
+    for exclusion, found in zip(spec.exclusions, vector.exclusions, strict=True):
+        if found:
+            reasons.append(
+                Reason(code=exclusion.code, feature=None, message=exclusion.message, remedy=exclusion.remedy)
+            )
+    absent: set[str] = set()
+    for feature, value in zip(spec.features, vector.values, strict=True):
+        if value.missing:
+            absent.add(feature.name)
+            if feature.if_missing is not IfMissing.ALLOW:
+                reasons.append(_missing(feature))
+        elif _is_age(feature) and value.number < spec.min_age:
+            reasons.append(
+                Reason(
+                    code="not-eligible",
+                    feature=feature.name,
+                    message=f"the model was made for patients of {spec.min_age:g} years and over",
+                    remedy="None: no estimate is meant for this patient.",
+                )
+            )
+    lacking = [name for name in spec.missing_limit.features if name in absent]
+    if len(lacking) > spec.missing_limit.most:
+        count = len(spec.missing_limit.features)
+        reasons.append(
+            Reason(
+                code="too-many-missing",
+                feature=None,
+                message=f"{len(lacking)} of {count} further measurements are absent: {', '.join(lacking)}",
+                remedy=f"Measure at least {count - spec.missing_limit.most} of them.",
+            )
+        )
+    return tuple(reasons)
+
+
+def _remedy(block: Block) -> str:
+    return _BLOCK_REMEDY.get(block.reason, "Mend the record at the source.")
+
+
+def _is_age(feature: FeatureDefinition) -> bool:
+    return feature.readings[0].kind == "patient" and feature.readings[0].aggregate == "age"
+
+
+def _missing(feature: FeatureDefinition) -> Reason:
+    lookback = feature.readings[0].lookback
+    where = f"within {span_words(lookback)} before the index time" if lookback else "by the index time"
+    code = "required-missing" if feature.if_missing is IfMissing.REQUIRED else "not-eligible"
+    return Reason(
+        code=code,
+        feature=feature.name,
+        message=f"{feature.label}: nothing usable is on record {where}",
+        remedy=feature.remedy or f"Measure or record {feature.label} in {feature.unit} {where}.",
+    )
+
+
+def span_words(duration: str) -> str:
+    """An ISO 8601 duration of hours or days in words."""
+    number = duration.strip("PTHD")
+    return f"{number} {'hours' if 'H' in duration else 'days'}"

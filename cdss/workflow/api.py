@@ -1,0 +1,85 @@
+"""The plain Python functions: paths in, domain types or a DataFrame out. None of them opens a store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from cdss.fhir.read import read as read_source
+from cdss.record import PatientRecord
+from cdss.workflow.cohort import read_cohort
+from cdss.workflow.model import Model, load_model
+
+
+def read(source: str | Path, *, subject: str | None = None, strict: bool = False) -> PatientRecord:
+    """Read FHIR R4: a Bundle, a resource, an NDJSON file, or a directory of them.
+
+    Parameters
+    ----------
+    source : str or Path
+    subject : str, optional
+        `ID` or `Patient/ID`; all patients without it.
+    strict : bool
+        Also validate with fhir.resources.
+
+    Raises
+    ------
+    InputRefusedError, SourceNotFoundError
+        If the input as a whole cannot be used; its message says why and what to do.
+    """
+    return read_source(source, subject=subject, strict=strict)
+
+
+def assess_cohort(
+    source: str | Path | PatientRecord,
+    model: Model | str,
+    cohort: str | Path | pd.DataFrame | Iterable[Mapping[str, object]],
+) -> pd.DataFrame:
+    """Assess every row of a cohort.
+
+    Parameters
+    ----------
+    source : str, Path or PatientRecord
+    model : Model or str
+    cohort : str, Path, DataFrame or mappings
+        `subject, index_time[, encounter][, clinician_estimate]`.
+
+    Returns
+    -------
+    DataFrame
+        One row per cohort row, in its order. Columns `kind, subject, encounter, index_time, probability, low, high,
+        log_odds, band, flag, team_probability, disagreement, reasons, id, inputs_digest`; `assessment` is the whole
+        answer as JSON text.
+    """
+    loaded = load_model(model) if isinstance(model, str) else model
+    record = source if isinstance(source, PatientRecord) else read_source(source)
+    answers = [answer.to_dict() for answer in loaded.assess_rows(record, read_cohort(cohort))]
+    return pd.DataFrame([flat_answer(answer) for answer in answers], columns=list(flat_answer({})))
+
+
+def flat_answer(answer: Mapping[str, object]) -> dict[str, object]:
+    """One assessment as a flat row."""
+    interval, team = answer.get("interval") or {}, answer.get("team") or {}
+    reasons = answer.get("reasons") or ()
+    assert isinstance(interval, dict) and isinstance(team, dict)  # noqa: S101 - narrowed for the type checker
+    return {
+        "kind": answer.get("kind"),
+        "subject": answer.get("subject"),
+        "encounter": answer.get("encounter"),
+        "index_time": answer.get("index_time"),
+        "probability": answer.get("probability"),
+        "low": interval.get("low"),
+        "high": interval.get("high"),
+        "log_odds": answer.get("log_odds"),
+        "band": answer.get("band"),
+        "flag": answer.get("flag"),
+        "team_probability": team.get("probability"),
+        "disagreement": team.get("disagreement"),
+        "reasons": " ".join(reason["code"] for reason in reasons) or None,  # type: ignore[attr-defined]
+        "id": answer.get("id"),
+        "inputs_digest": answer.get("inputs_digest"),
+        "assessment": json.dumps(answer, ensure_ascii=False),
+    }

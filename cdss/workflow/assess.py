@@ -1,0 +1,198 @@
+"""One frozen answer for each row of a cohort: build, abstain or score, explain. A single patient is a cohort of one."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdss.domain.assessment import Abstention, ModelReference, Reason, RiskEstimate, Team
+from cdss.domain.digest import canonical_bytes, sha256
+from cdss.domain.event import Rejection, Severity
+from cdss.domain.feature import FeatureSpec, FeatureVector
+from cdss.domain.instant import instant_text
+from cdss.features import build_features
+from cdss.record import PatientRecord
+from cdss.risk.abstain import abstention_reasons
+from cdss.risk.artefact import Machine
+from cdss.risk.calibrate import Floats, expit
+from cdss.risk.explain import explain
+from cdss.workflow.cohort import CohortRow
+
+UNREGISTERED = "unregistered"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scorer:
+    """What scoring needs of a release; `ranges` has shape (k, 2): the least and greatest value seen in training."""
+
+    spec: FeatureSpec
+    machine: Machine
+    reference: ModelReference
+    ranges: NDArray[np.float64]
+    path: Path
+
+
+def assess_rows(
+    scorer: Scorer, record: PatientRecord, rows: Sequence[CohortRow]
+) -> list[RiskEstimate | Abstention]:
+    """Assess each row of a cohort, in its order.
+
+    Raises
+    ------
+    IntegrityError
+        If an explanation does not add up: then no result of the run is given.
+    """
+    if not rows:
+        return []
+    spec = scorer.spec
+    matrix = build_features(
+        record.events,
+        record.patients,
+        [row.subject for row in rows],
+        [row.index_time for row in rows],
+        spec,
+        [row.encounter for row in rows],
+    )
+    keys = spec.code_keys()
+    findings: dict[str, list[Rejection]] = defaultdict(list)
+    for finding in record.rejections:
+        if finding.subject and (not finding.codes or not keys.isdisjoint(finding.codes)):
+            findings[finding.subject].append(finding)
+    present = {*record.patients, *record.events.subjects}
+    drafts = []
+    for number, row in enumerate(rows):
+        vector = matrix.vector(number)
+        facts = record.patients.get(row.subject)
+        if row.subject not in present:
+            reasons: tuple[Reason, ...] = (_NOT_FOUND,)
+        else:
+            source_blocks = [block for block in record.blocked if block.reason == "source-incomplete"]
+            blocks = (*source_blocks, *(facts.blocks_at(row.index_time) if facts else ()))
+            reasons = abstention_reasons(spec, vector, blocks)
+        drafts.append((row, vector, reasons))
+    answered = [number for number, (_, _, reasons) in enumerate(drafts) if not reasons]
+    scores = scorer.machine.score(matrix.values[answered]) if answered else None
+    place = {number: at for at, number in enumerate(answered)}
+    results: list[RiskEstimate | Abstention] = []
+    for number, (row, vector, reasons) in enumerate(drafts):
+        head = _head(scorer, row, vector, findings.get(row.subject, ()))
+        if reasons or scores is None:
+            results.append(Abstention(**head, reasons=reasons))  # type: ignore[arg-type]
+        else:
+            at = place[number]
+            results.append(
+                _estimate(
+                    scorer, row, vector, head, float(scores.margin[at]), scores.log_odds[at], scores.shap_values[at],
+                    float(scores.spread[at]),
+                )
+            )  # fmt: skip
+    return results
+
+
+_NOT_FOUND = Reason(
+    code="subject-not-found",
+    feature=None,
+    message="the source holds nothing of this patient",
+    remedy="Check the id, or name a source that holds this patient.",
+)
+
+
+def _head(
+    scorer: Scorer, row: CohortRow, vector: FeatureVector, findings: Sequence[Rejection]
+) -> dict[str, object]:
+    digest = inputs_digest(vector)
+    seed = "\n".join((scorer.reference.digest, digest, row.subject, instant_text(row.index_time)))
+    return {
+        "id": f"urn:uuid:{_uuid8(seed)}",
+        "subject": row.subject,
+        "encounter": row.encounter,
+        "index_time": row.index_time,
+        "model": scorer.reference,
+        "outcome": scorer.spec.outcome,
+        "horizon": scorer.spec.horizon,
+        "findings": tuple(sorted(findings)) + _range_findings(scorer, vector),
+        "inputs_digest": digest,
+        "release_state": UNREGISTERED,
+    }
+
+
+def inputs_digest(vector: FeatureVector) -> str:
+    """SHA-256 of the canonical feature vector with its source ids."""
+    values = [
+        {
+            "value": None if value.missing else repr(value.number),
+            "effective": None if value.effective is None else instant_text(value.effective),
+            "comparator": value.comparator,
+            "sources": list(value.sources),
+        }
+        for value in vector.values
+    ]
+    body = {"spec": vector.spec_digest, "values": values, "exclusions": list(vector.exclusions)}
+    return sha256(canonical_bytes(body))
+
+
+def _uuid8(seed: str) -> uuid.UUID:
+    """A UUID of version 8 (RFC 9562) made of a digest: the same answer has the same id everywhere."""
+    number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:16], "big")
+    number = number & ~(0xF << 76) | (8 << 76)
+    return uuid.UUID(int=number & ~(0x3 << 62) | (0x2 << 62))
+
+
+def _range_findings(scorer: Scorer, vector: FeatureVector) -> tuple[Rejection, ...]:
+    found = []
+    for feature, value, (low, high) in zip(scorer.spec.features, vector.values, scorer.ranges, strict=True):
+        if not value.missing and not low <= value.number <= high:
+            found.append(
+                Rejection(
+                    source=value.sources[0] if value.sources else vector.subject,
+                    location=feature.name,
+                    reason="outside-training-range",
+                    severity=Severity.NOTE,
+                    message=f"{feature.label} lies outside the {low:g} to {high:g} {feature.unit} the model has seen",
+                )
+            )
+    return tuple(found)
+
+
+def _estimate(
+    scorer: Scorer,
+    row: CohortRow,
+    vector: FeatureVector,
+    head: dict[str, object],
+    margin: float,
+    log_odds: float,
+    shap_values: Floats,
+    spread: float,
+) -> RiskEstimate:
+    spec, machine = scorer.spec, scorer.machine
+    probability = expit(log_odds)
+    return RiskEstimate(
+        **head,  # type: ignore[arg-type]
+        probability=probability,
+        interval=machine.bootstrap.interval(log_odds, spread),
+        log_odds=margin,
+        band=spec.band(probability),
+        flag=probability >= spec.threshold,
+        explanation=explain(spec, vector, shap_values, margin),
+        comparators=(),
+        team=_team(scorer, probability, log_odds, row.clinician_estimate),
+    )
+
+
+def _team(scorer: Scorer, probability: float, log_odds: float, estimate: float | None) -> Team | str:
+    if estimate is None:
+        return "no clinician's estimate was given"
+    fit = scorer.machine.team
+    return Team(
+        clinician_estimate=estimate,
+        probability=None if fit is None else fit.probability(log_odds, estimate),
+        disagreement=abs(estimate - probability) >= scorer.spec.disagreement,
+        absent="this release carries no fitted combination" if fit is None else None,
+    )
