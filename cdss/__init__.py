@@ -26,7 +26,22 @@ _HOMES = {
     "train": "cdss.workflow.train",
 }
 
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the keys are names
+__all__ = [
+    "Abstention",
+    "ClinicalEvent",
+    "Model",
+    "PatientRecord",
+    "Rejection",
+    "RiskEstimate",
+    "__version__",
+    "assess_cohort",
+    "build_features",
+    "load_model",
+    "read",
+    "read_cohort",
+    "read_spec",
+    "train",
+]
 
 if TYPE_CHECKING:
     from cdss.domain.assessment import Abstention, RiskEstimate

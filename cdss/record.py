@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from cdss.domain.event import Rejection
 from cdss.domain.instant import YEAR
 from cdss.table import EventTable
@@ -43,7 +45,7 @@ class Block:
 class PatientFacts:
     """What the Patient resource states.
 
-    `birth` is the first and the last instant (microseconds) the birth may have been at; `deceased` the last instant
+    `birth` is the first and the last instant (microseconds) the birth may have been at; `deceased` the first instant
     the death may have been at, with `deceased_undated` for a death without a date. `female` is None unless the
     record says male or female.
     """
@@ -76,7 +78,7 @@ class PatientFacts:
             )
         if index_time is not None and self.birth is not None:
             age = (index_time - self.birth[0]) / YEAR
-            if not 0 <= age <= 130:
+            if not 0 <= age < 123:
                 blocks += (
                     Block(
                         reason="birth-date-implausible",
@@ -91,7 +93,8 @@ class PatientFacts:
 class PatientRecord:
     """Patients, events, findings and counts of a source.
 
-    A single patient is a record of one: the same type holds one patient or all patients of a source.
+    A single patient is a record of one: the same type holds one patient or all patients of a source. `blocked` is
+    everything that forbids a score of anyone here; `source_blocks` are those of them that forbid every score.
     """
 
     place: str
@@ -100,11 +103,13 @@ class PatientRecord:
     rejections: Sequence[Rejection]
     counts: Counts
     blocked: Sequence[Block] = ()
+    source_blocks: Sequence[Block] = ()
 
     @property
     def subjects(self) -> tuple[str, ...]:
         """Every subject a Patient or an event names, sorted."""
-        return tuple(sorted({*self.patients, *self.events.subjects}))
+        named = {self.events.subjects[number] for number in np.unique(self.events.subject)}
+        return tuple(sorted({*self.patients, *named}))
 
     def __repr__(self) -> str:
         counts = self.counts

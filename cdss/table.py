@@ -17,6 +17,7 @@ from cdss.domain.instant import NEVER, from_micros
 
 COMPARATORS = ("", "<", "<=", ">=", ">", "ad")
 UNKNOWN_TIME = -(2**63)
+_COMPARATOR_NUMBER = {comparator: number for number, comparator in enumerate(COMPARATORS)}
 
 T = TypeVar("T")
 
@@ -64,9 +65,10 @@ class EventBuffer:
         self.answers: Vocabulary[tuple[str, ...]] = Vocabulary()
         self.units: Vocabulary[str] = Vocabulary()
         self.answers.number(())
-        self._small = {name: array("b") for name in ("kind", "comparator", "rank")}
-        self._number = {name: array("i") for name in ("subject", "codes", "coded", "unit", "source")}
-        self._time = {name: array("q") for name in ("effective", "known", "end")}
+        self._kind, self._comparator, self._rank = array("b"), array("b"), array("b")
+        self._subject, self._codes, self._coded = array("i"), array("i"), array("i")
+        self._unit, self._source = array("i"), array("i")
+        self._effective, self._known, self._end = array("q"), array("q"), array("q")
         self._value = array("d")
 
     def __len__(self) -> int:
@@ -74,41 +76,45 @@ class EventBuffer:
 
     def add(self, subject: str, source: int, row: EventRow) -> None:
         """Append one event of a subject; `source` is the number of the resource it came from."""
-        self._small["kind"].append(row.kind)
-        self._small["comparator"].append(COMPARATORS.index(row.comparator))
-        self._small["rank"].append(row.rank)
-        self._number["subject"].append(self.subjects.number(subject))
-        self._number["codes"].append(self.codesets.number(row.codes))
-        self._number["coded"].append(self.answers.number(row.coded))
-        self._number["unit"].append(self.units.number(row.unit))
-        self._number["source"].append(source)
-        self._time["effective"].append(row.effective)
-        self._time["known"].append(row.known)
-        self._time["end"].append(row.end)
+        self._kind.append(row.kind)
+        self._comparator.append(_COMPARATOR_NUMBER[row.comparator])
+        self._rank.append(row.rank)
+        self._subject.append(self.subjects.number(subject))
+        self._codes.append(self.codesets.number(row.codes))
+        self._coded.append(self.answers.number(row.coded))
+        self._unit.append(self.units.number(row.unit))
+        self._source.append(source)
+        self._effective.append(row.effective)
+        self._known.append(row.known)
+        self._end.append(row.end)
         self._value.append(row.value)
 
     def date(self, row: int, effective: int, known: int) -> None:
         """Give an event the times that another resource holds."""
-        self._time["effective"][row], self._time["known"][row] = effective, known
+        self._effective[row], self._known[row] = effective, known
 
     def rename(self, owners: Mapping[int, str]) -> None:
         """Give events the subject their source turned out to have."""
         numbers = {source: self.subjects.number(subject) for source, subject in owners.items()}
-        subject = self._number["subject"]
-        for row, source in enumerate(self._number["source"]):
-            subject[row] = numbers.get(source, subject[row])
+        for row, source in enumerate(self._source):
+            self._subject[row] = numbers.get(source, self._subject[row])
 
     def columns(self) -> dict[str, NDArray[np.generic]]:
         """The columns as arrays that share the buffer's memory."""
-        found: dict[str, NDArray[np.generic]] = {}
-        for name, small in self._small.items():
-            found[name] = np.frombuffer(small, np.int8)
-        for name, number in self._number.items():
-            found[name] = np.frombuffer(number, np.int32)
-        for name, time in self._time.items():
-            found[name] = np.frombuffer(time, np.int64)
-        found["value"] = np.frombuffer(self._value, np.float64)
-        return found
+        return {
+            "kind": np.frombuffer(self._kind, np.int8),
+            "comparator": np.frombuffer(self._comparator, np.int8),
+            "rank": np.frombuffer(self._rank, np.int8),
+            "subject": np.frombuffer(self._subject, np.int32),
+            "codes": np.frombuffer(self._codes, np.int32),
+            "coded": np.frombuffer(self._coded, np.int32),
+            "unit": np.frombuffer(self._unit, np.int32),
+            "source": np.frombuffer(self._source, np.int32),
+            "effective": np.frombuffer(self._effective, np.int64),
+            "known": np.frombuffer(self._known, np.int64),
+            "end": np.frombuffer(self._end, np.int64),
+            "value": np.frombuffer(self._value, np.float64),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -169,7 +175,7 @@ class EventTable(Sequence[ClinicalEvent]):
     def where(self, rows: NDArray[np.bool_]) -> EventTable:
         """The same table with some rows only."""
         columns = {name: column[rows] for name, column in vars(self).items() if isinstance(column, np.ndarray)}
-        return replace(self, **columns)
+        return replace(self, **columns)  # type: ignore[arg-type]
 
     @cached_property
     def subject_numbers(self) -> dict[str, int]:
@@ -191,7 +197,7 @@ class EventTable(Sequence[ClinicalEvent]):
         pairs = self.codes.astype(np.int64) * 8 + self.kind
         order = np.argsort(pairs, kind="stable")
         ordered = pairs[order]
-        starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))) if len(ordered) else []
+        starts: NDArray[np.intp] = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
         return {int(ordered[start]): part for start, part in zip(starts, np.split(order, starts[1:]), strict=False)}
 
     def rows_of(self, kind: EventKind, keys: Sequence[str]) -> NDArray[np.int64]:

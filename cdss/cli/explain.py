@@ -52,4 +52,4 @@ def _print_estimate(answer: dict[str, Any]) -> None:
         if part["sources"]:
             when = f" of {part['effective']}" if part["effective"] else ""
             print(f"         from {', '.join(show(source) for source in part['sources'])}{when}")
-    print(f"  {answer['log_odds']:+.2f}  all together, before calibration. What goes along with the risk need not cause it.")
+    print(f"  {answer['log_odds']:+.2f}  all together, before calibration. What goes with a risk need not cause it.")

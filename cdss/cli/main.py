@@ -28,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line; building it loads nothing but argparse."""
     parser = argparse.ArgumentParser(
         prog="cdss",
-        description="Clinical decision support: FHIR in, a calibrated and explained risk out, or a clear reason why not.",
+        description="Clinical decision support: FHIR in, an explained risk out, or a clear reason why not.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -81,7 +81,9 @@ def _dataset(verbs: _Verbs) -> None:
 
 def _assess(verbs: _Verbs) -> None:
     what = "assess patients with a released model"
-    verb = _verb(verbs, "assess", what, "cdss assess export/ --model serious-illness-180d --cohort cohort.csv --out a.ndjson")
+    verb = _verb(
+        verbs, "assess", what, "cdss assess export/ --model serious-illness-180d --cohort cohort.csv --out a.ndjson"
+    )
     _source(verb)
     verb.add_argument("--model", metavar="NAME", required=True, help="name, name@version, or the path of a release")
     verb.add_argument("--cohort", metavar="FILE.csv", help="subject,index_time[,encounter][,clinician_estimate]")
@@ -133,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         print(f"cdss {arguments.verb}: out of memory. Give the source in smaller parts.", file=sys.stderr)
         return 6
-    except Exception as error:  # noqa: BLE001 - the door: nobody is shown a traceback
+    except Exception as error:
         if os.environ.get("CDSS_TRACEBACK"):
             raise
         kind = type(error).__name__

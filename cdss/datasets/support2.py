@@ -86,9 +86,7 @@ class _Stay:
         return number
 
 
-def write_support2(
-    inputs: Sequence[Path], out: Path, progress: Callable[[int], Any] = lambda rows: None
-) -> Dataset:
+def write_support2(inputs: Sequence[Path], out: Path, progress: Callable[[int], Any] = lambda rows: None) -> Dataset:
     """Write SUPPORT2 rows as FHIR.
 
     Parameters
@@ -166,7 +164,9 @@ def _write_stay(writer: DatasetWriter, stay: _Stay, name: str) -> None:
     if hday is None or hday < 1 or hday != int(hday):
         raise CohortError(place=stay.place, reason="column hday is not a day of stay from 1", remedy="Mend the row.")
     if age is not None and not 0 <= age <= 150:
-        raise CohortError(place=stay.place, reason="column age is not an age in years", remedy="Mend or empty the cell.")
+        raise CohortError(
+            place=stay.place, reason="column age is not an age in years", remedy="Mend or empty the cell."
+        )
     entry = ADMISSION + timedelta(days=int(hday) - 1)
     measured, index = entry + timedelta(days=2, hours=12), entry + timedelta(days=3)
     subject, encounter = f"Patient/{name}", f"Encounter/{name}"

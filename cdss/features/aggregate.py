@@ -131,9 +131,7 @@ def last_category(table: EventTable, windows: Windows, categories: Sequence[str]
     return _single(windows, last, np.where(found < 0, np.nan, found))
 
 
-def paired_ratio(
-    table: EventTable, above: Windows, below: Windows, within: int, factor: float
-) -> Aggregated:
+def paired_ratio(table: EventTable, above: Windows, below: Windows, within: int, factor: float) -> Aggregated:
     """Newest numerator that has a denominator charted at most `within` before it, divided by it and by `factor`."""
     count = len(above.offsets) - 1
     number, rows, used = np.full(count, np.nan), [], np.zeros(count + 1, np.int64)

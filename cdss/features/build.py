@@ -129,7 +129,9 @@ class _Builder:
         windows = self._windows(reading, reading.codes)
         name = reading.aggregate
         if reading.kind == "encounter" and name == "days_since_start":
-            return stay_days(self.table, still_true(self.table, windows, self.index_times), self.index_times, self.named)
+            return stay_days(
+                self.table, still_true(self.table, windows, self.index_times), self.index_times, self.named
+            )
         if name == "category":
             return last_category(self.table, windows, categories)
         if name == "ratio":

@@ -31,6 +31,8 @@ class Windows:
 
     def only(self, keep: NDArray[np.bool_]) -> Windows:
         """The same segments with some of their rows only."""
+        if keep.all():
+            return self
         kept = np.concatenate(([0], np.cumsum(keep)))
         return Windows(self.rows[keep], kept[self.offsets])
 

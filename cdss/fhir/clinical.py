@@ -18,6 +18,7 @@ from cdss.table import UNKNOWN_TIME, EventRow
 _ENCOUNTER_STATUS = frozenset({"arrived", "triaged", "in-progress", "onleave", "finished"})
 _GONE = frozenset({"inactive", "remission", "resolved"})
 _REFUTED = frozenset({"refuted", "entered-in-error"})
+_NOT_ORDERED = frozenset({"proposal", "plan", "option"})
 _UNPROVEN = frozenset({"unconfirmed", "provisional", "differential"})
 
 
@@ -87,6 +88,8 @@ def read_condition(condition: Condition, notes: Notes) -> list[EventRow]:
     verification = _status_codes(condition.verification_status)
     if verification & _REFUTED:
         raise PutAside("verificationStatus", "condition-refuted", "refuted or entered in error: it never counts")
+    if verification - _UNPROVEN - {"confirmed"}:
+        raise PutAside("verificationStatus", "status-not-usable", "not a FHIR verification status")
     if verification & _UNPROVEN:
         raise PutAside(
             "verificationStatus", "condition-unconfirmed", "not confirmed: it does not count", severity=Severity.NOTE
@@ -101,7 +104,8 @@ def read_condition(condition: Condition, notes: Notes) -> list[EventRow]:
     known = max(start, recorded[0]) if recorded else start
     end = abated[0] if abated else onset[1] if onset and onset[1] != onset[0] else NEVER
     if end == NEVER and _status_codes(condition.clinical_status) & _GONE:
-        notes.note("clinicalStatus", "condition-over-undated", "over, without a date: it does not count as present", keys)
+        message = "over, without a date: it does not count as present"
+        notes.note("clinicalStatus", "condition-over-undated", message, keys)
         end = known
     return [EventRow(kind=EventKind.CONDITION, codes=keys, effective=start, known=known, end=end)]
 
@@ -128,6 +132,10 @@ def read_activity(activity: Activity, rule: ActivityRule, codes: tuple[str, ...]
     """One event of a procedure or a medication resource; `codes` come from a referenced Medication, if any."""
     if activity.status not in rule.statuses:
         raise PutAside("status", "status-not-usable", "not done, planned only, in error or of unknown status")
+    if activity.do_not_perform is True:
+        raise PutAside("doNotPerform", "not-to-be-done", "an order not to do it")
+    if activity.intent in _NOT_ORDERED:
+        raise PutAside("intent", "not-ordered", "proposed or planned, not ordered", severity=Severity.NOTE)
     if not codes:
         concept = activity.code if rule.kind is EventKind.PROCEDURE else activity.medication_codeable_concept
         codes = read_codes(concept, "code" if rule.kind is EventKind.PROCEDURE else "medicationCodeableConcept", notes)
@@ -137,22 +145,22 @@ def read_activity(activity: Activity, rule: ActivityRule, codes: tuple[str, ...]
     raise PutAside(rule.times[0], "time-missing", "nothing says when this was")
 
 
-def read_patient(patient: Patient, subject: str, modified: bool, notes: Notes) -> PatientFacts:
-    """The facts of a Patient, and what in it forbids any score."""
+def read_patient(patient: Patient, subject: str, modifier: str, notes: Notes) -> PatientFacts:
+    """The facts of a Patient, and what in it forbids a score; `modifier` is an element that may change its meaning."""
     blocks: list[Block] = []
 
     def block(location: str, reason: str, message: str) -> None:
         blocks.append(Block(reason=reason, source=f"{subject}.{location}", message=message))
 
-    if modified:
-        block("modifierExtension", "modifier-extension", "an extension we do not know may change what this record means")
+    if modifier:
+        block(modifier, "modifier-extension", "a rule we do not know may change what this record means")
     if patient.active is False:
         block("active", "patient-inactive", "the record is marked as no longer in use")
     links = {link.type for link in patient.link}
     if "replaced-by" in links:
         block("link", "patient-merged", "the record was replaced by another; ask for that one")
-    elif links:
-        notes.note("link", "patient-linked", "other records of this patient exist and are not read")
+    elif patient.link:
+        block("link", "patient-linked", "other records of this patient exist and are not read")
     birth = None
     if isinstance(patient.birth_date, str):
         try:
@@ -167,7 +175,7 @@ def read_patient(patient: Patient, subject: str, modified: bool, notes: Notes) -
     if patient.gender not in ("male", "female"):
         notes.note("gender", "sex-unknown", "neither male nor female is recorded; no default is taken")
     deceased = None
-    undated = patient.deceased_boolean is True
+    undated = patient.deceased_boolean is True or patient.deceased_no_time is not UNSET
     if isinstance(patient.deceased_time, str):
         try:
             deceased = read_time(patient.deceased_time)[0]

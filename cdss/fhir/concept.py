@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from msgspec import UNSET, UnsetType
@@ -10,6 +11,10 @@ from cdss.domain.coding import LOINC, loinc_check_digit_holds
 from cdss.domain.event import Severity
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.schema import CodeableConcept, Coding
+
+_CODE = re.compile(r"\S+(?: \S+)*")  # FHIR code: no blanks around it, single ones inside
+_SYSTEM = re.compile(r"[^\s|\x00-\x1f\ud800-\udfff]+")
+_LOINC_MISSPELT = re.compile(r"(?:https?://)?(?:www\.)?loinc\.org/?", re.IGNORECASE)
 
 
 @lru_cache(maxsize=65536)
@@ -24,10 +29,19 @@ def _keys(codings: tuple[Coding, ...]) -> tuple[tuple[str, ...], str, str]:
                 reason, message = "code-no-system", "a code without a system names nothing; give the coding its system"
         elif code is UNSET or not code:
             continue
-        elif code != code.strip() or system != system.strip() or "|" in system:
-            reason, message = "code-malformed", "a code or its system has blanks around it or a bar in it"
+        elif not _SYSTEM.fullmatch(system) or not _CODE.fullmatch(code) or not code.isprintable():
+            reason, message = (
+                "code-malformed",
+                "a code or its system has blanks or other characters FHIR does not allow",
+            )
+        elif system != LOINC and _LOINC_MISSPELT.fullmatch(system):
+            reason, message = "code-system-misspelt", f"the system of LOINC is written {LOINC}, to the letter"
         elif system == LOINC and not loinc_check_digit_holds(code):
-            return (), "loinc-check-digit", f"{code} is no LOINC code: its check digit is wrong. Correct it at the source"
+            return (
+                (),
+                "loinc-check-digit",
+                "a code is no LOINC code: its check digit is wrong. Correct it at the source",
+            )
         elif f"{system}|{code}" not in keys:
             keys.append(f"{system}|{code}")
     return tuple(keys), reason, message

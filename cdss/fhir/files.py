@@ -6,8 +6,8 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 from cdss.errors import InputRefusedError, SourceNotFoundError
 from cdss.fhir.strict import BOM
@@ -110,7 +110,7 @@ def _chunks(file: SourceFile, advance: Callable[[int], object]) -> Iterator[byte
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             limit = file.path.stat().st_size * GZIP_RATIO_LIMIT + GZIP_SLACK
-            opened: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw
+            opened: gzip.GzipFile | BufferedReader = gzip.GzipFile(fileobj=raw) if packed else raw
             size = position = 0
             while chunk := opened.read(_CHUNK):
                 if not size:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
 
 from cdss.domain.event import Severity
 
 
-class PutAside(Exception):
-    """This resource, or this part of it, cannot be used; raised by a reader, turned into a rejection by the caller."""
+class PutAside(Exception):  # noqa: N818 - an outcome, not an error of the program
+    """A resource, or a part of one, cannot be used; raised by a reader, turned into a rejection by the caller."""
 
     def __init__(
         self,
@@ -23,11 +23,17 @@ class PutAside(Exception):
         super().__init__(message)
 
 
-@dataclass(slots=True)
 class Notes:
-    """Findings about one resource while it is read: location, reason, severity, message, codes."""
+    """Findings about one resource while it is read: location, reason, severity, message, codes.
 
-    found: list[tuple[str, str, Severity, str, tuple[str, ...]]] = field(default_factory=list)
+    `issued_missing` counts, over all resources and by code, what has no issued time: too common for a finding each.
+    """
+
+    __slots__ = ("found", "issued_missing")
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, str, Severity, str, tuple[str, ...]]] = []
+        self.issued_missing: Counter[str] = Counter()
 
     def note(self, location: str, reason: str, message: str, codes: tuple[str, ...] = ()) -> None:
         """Remark on something that was used."""

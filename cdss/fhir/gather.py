@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, convert
 
 from cdss.domain.event import Rejection, Severity
 from cdss.fhir.clinical import ACTIVITIES, read_activity, read_condition, read_encounter, read_patient
 from cdss.fhir.concept import read_codes
+from cdss.fhir.elements import RESOURCE_TYPES, shown_name, type_meant, unknown_elements
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.observation import read_observation
 from cdss.fhir.reference import ID, Scope, base_of, patient_of, resolve
-from cdss.fhir.schema import Activity, Condition, Encounter, Head, Medication, Observation, Patient, Reference
+from cdss.fhir.schema import Activity, Condition, Encounter, Medication, Observation, Patient, Reference
 from cdss.record import PatientFacts
 from cdss.table import UNKNOWN_TIME, EventBuffer, EventRow
 
-_FHIR_TYPE = {"Observation": Observation, "Condition": Condition, "Encounter": Encounter, "Patient": Patient}
-_FHIR_TYPE |= dict.fromkeys(ACTIVITIES, Activity) | {"Medication": Medication}
-_BY_LOWER_NAME = {name.lower(): name for name in (*_FHIR_TYPE, "Bundle", "OperationOutcome")}
+_READ: dict[str, type[msgspec.Struct]] = {
+    "Observation": Observation,
+    "Condition": Condition,
+    "Encounter": Encounter,
+    "Patient": Patient,
+    "Medication": Medication,
+    **dict.fromkeys(ACTIVITIES, Activity),
+}
+_EVENT_TYPES = _READ.keys() - {"Patient", "Medication"}
 
-_read_head = msgspec.json.Decoder(Head).decode
-_DECODE = {name: msgspec.json.Decoder(kind).decode for name, kind in _FHIR_TYPE.items()}
+_encode = msgspec.json.encode
+_NOWHERE = Scope()
 
 
 class Disposition(IntEnum):
@@ -34,16 +43,6 @@ class Disposition(IntEnum):
     NOT_NEEDED = 1
     PUT_ASIDE = 2
     REFUSED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """What tells versions of one resource apart; `content` is a hash of its bytes within this process."""
-
-    number: int
-    version: int | None
-    updated: str
-    content: int
 
 
 @dataclass(slots=True)
@@ -58,30 +57,39 @@ class Pending:
 
 @dataclass(slots=True)
 class Gatherer:
-    """Everything gathered so far, resource by resource, numbered in order of reading."""
+    """Everything gathered so far, resource by resource, numbered in order of reading.
+
+    `sources`, `dispositions`, `subjects` and `contents` (a hash of the content within this process) are columns of
+    the resources; `versions` has the versionId and lastUpdated of those that have one. `named` is the first resource
+    of each `Type/id`, `again` all of them where there are several.
+    """
 
     strict: bool = False
     buffer: EventBuffer = field(default_factory=EventBuffer)
     sources: list[str] = field(default_factory=list)
-    dispositions: list[Disposition] = field(default_factory=list)
+    dispositions: bytearray = field(default_factory=bytearray)
     subjects: list[str | None] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
-    issued_missing: Counter[str] = field(default_factory=Counter)
-    versions: dict[str, list[Version]] = field(default_factory=dict)
+    contents: array[int] = field(default_factory=lambda: array("q"))
+    versions: dict[int, tuple[str, str]] = field(default_factory=dict)
+    named: dict[str, int] = field(default_factory=dict)
+    again: dict[str, list[int]] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
+    rejections: list[Rejection] = field(default_factory=list)
+    notes: Notes = field(default_factory=Notes)
     patients: dict[int, PatientFacts] = field(default_factory=dict)
     identifiers: dict[str, set[str]] = field(default_factory=dict)
-    medications: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    medications: dict[int, tuple[str, ...]] = field(default_factory=dict)
     pending: list[Pending] = field(default_factory=list)
     undated: dict[int, tuple[int, str]] = field(default_factory=dict)
-    encounters: dict[str, tuple[int, int]] = field(default_factory=dict)
-    encounter_references: list[tuple[int, str]] = field(default_factory=list)
+    encounters: dict[int, tuple[int, int]] = field(default_factory=dict)
+    encounter_references: dict[str, array[int]] = field(default_factory=dict)
 
     def enter(self, source: str, disposition: Disposition, subject: str | None = None) -> int:
         """Count one resource and return its number."""
         self.sources.append(source)
         self.dispositions.append(disposition)
         self.subjects.append(subject)
+        self.contents.append(0)
         return len(self.sources) - 1
 
     def reject(
@@ -100,127 +108,159 @@ class Gatherer:
     def put_aside(self, number: int, fault: PutAside) -> None:
         """Put a whole resource aside for a fault."""
         self.dispositions[number] = Disposition.PUT_ASIDE
-        self.reject(
-            number, self.sources[number], fault.location, fault.reason, fault.message, fault.severity, fault.codes
-        )
+        source = self.sources[number]
+        self.reject(number, source, fault.location, fault.reason, fault.message, fault.severity, fault.codes)
 
-    def refuse(self, source: str, location: str, reason: str, message: str, severity: Severity = Severity.ERROR) -> None:
+    def refuse(
+        self, source: str, location: str, reason: str, message: str, severity: Severity = Severity.ERROR
+    ) -> None:
         """Count something that stood where a resource belongs and is none."""
         self.reject(self.enter(source, Disposition.REFUSED), source, location, reason, message, severity)
 
-    def take(self, raw: bytes, place: str, scope: Scope, full_url: str = "") -> None:
-        """Read one resource, already known to be strict JSON.
+    def take(self, document: object, place: str, scope: Scope = _NOWHERE, full_url: str = "") -> None:
+        """Read one resource.
 
         Parameters
         ----------
-        raw : bytes
+        document : object
+            From `read_strict`.
         place : str
             Where it stood, for a resource without an id.
         scope, full_url
             The Bundle it came in and its fullUrl there, if any.
         """
-        try:
-            head = _read_head(raw)
-        except msgspec.ValidationError as error:
-            self.refuse(place, _path(error), "not-fhir", "this is not a FHIR resource")
+        if not isinstance(document, dict):
+            self.refuse(place, "", "not-fhir", "this is not a FHIR resource")
             return
-        name = head.resource_type
+        name = document.get("resourceType")
         if not isinstance(name, str) or not name:
             self.refuse(place, "resourceType", "not-fhir", "there is no resourceType, so this is not a FHIR resource")
             return
-        source = f"{name}/{head.id}" if isinstance(head.id, str) else scope.by_url.get(full_url, f"{name} at {place}")
+        own_id = document.get("id", UNSET)
+        valid = isinstance(own_id, str) and ID.fullmatch(own_id) is not None
+        source = f"{name}/{own_id}" if valid else scope.by_url.get(full_url) or f"{shown_name(name)} at {place}"
         number = self.enter(source, Disposition.NOT_NEEDED)
-        if name not in _FHIR_TYPE:
-            self._pass_over(number, name, source)
+        if name not in _READ:
+            self._pass_over(number, name)
             return
-        notes = Notes()
+        self.notes.found.clear()
         try:
-            if isinstance(head.id, str):
-                if not ID.fullmatch(head.id):
-                    self.sources[number] = f"{name} at {place}"
-                    raise PutAside("id", "id-invalid", "the id is not a FHIR id")
-                self._keep_version(number, source, head, raw)
-            modified = bool(head.modifier) or bool(head.rules)
-            if modified and name != "Patient":
-                at = "modifierExtension" if head.modifier else "implicitRules"
-                raise PutAside(at, "modifier-extension", "a rule we do not know may change what this resource means")
-            if self.strict:
-                from cdss.fhir.validate import validate  # fhir.resources takes a second to load
-
-                validate(raw, name)
-            own_base = base_of(full_url, source)
-            resource = _DECODE[name](raw)
-            rows = self._read(number, name, resource, scope, own_base, modified, notes)
-        except msgspec.ValidationError as error:
-            self.put_aside(number, PutAside(_path(error), "wrong-type", "a field has a type that FHIR does not allow"))
+            rows = self._read_resource(number, name, document, scope, full_url)
         except PutAside as fault:
-            self._keep_notes(number, notes)
+            self._keep_notes(number)
             self.put_aside(number, fault)
         else:
-            self._keep_notes(number, notes)
+            self._keep_notes(number)
             self.keep_rows(number, rows)
 
     def keep_rows(self, number: int, rows: list[EventRow]) -> None:
         """Put the events of a resource in the buffer."""
-        subject = self.subjects[number]
-        for row in rows:
+        if rows:
             self.dispositions[number] = Disposition.USED
-            self.buffer.add(subject or "", number, row)
+            subject = self.subjects[number] or ""
+            for row in rows:
+                self.buffer.add(subject, number, row)
 
-    def _pass_over(self, number: int, name: str, source: str) -> None:
+    def is_live(self, number: int) -> bool:
+        """Whether a resource was neither put aside nor found to be superseded, a duplicate or deleted."""
+        return self.dispositions[number] != Disposition.PUT_ASIDE and self.contents[number] != _OUT
+
+    def drop(self, number: int) -> None:
+        """Mark a resource as superseded, a duplicate or deleted."""
+        self.contents[number] = _OUT
+        if self.dispositions[number] != Disposition.PUT_ASIDE:
+            self.dispositions[number] = Disposition.NOT_NEEDED
+
+    def _pass_over(self, number: int, name: str) -> None:
         if name == "OperationOutcome":
-            self.reject(
-                number, source, "", "operation-outcome", "the server reported a problem among the data", Severity.NOTE
+            message = "the server reported a problem among the data"
+            self.reject(number, self.sources[number], "", "operation-outcome", message, Severity.NOTE)
+        elif name not in RESOURCE_TYPES:
+            meant = type_meant(name)
+            message = (
+                f"{meant} is written with other capitals or blanks" if meant else "FHIR R4 has no such resource type"
             )
-        elif meant := _BY_LOWER_NAME.get(name.strip().lower()):
-            message = f"there is no such FHIR type; {meant} is written with other capitals"
             self.put_aside(number, PutAside("resourceType", "type-unknown", message))
 
-    def _keep_version(self, number: int, source: str, head: Head, raw: bytes) -> None:
-        meta = head.meta
-        text = UNSET if meta is UNSET else meta.version  # type: ignore[union-attr]
-        updated = UNSET if meta is UNSET else meta.updated  # type: ignore[union-attr]
-        version = int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 19 else None
-        self.versions.setdefault(source, []).append(
-            Version(number, version, updated if isinstance(updated, str) else "", hash(raw))
-        )
+    def _read_resource(
+        self, number: int, name: str, document: dict[str, Any], scope: Scope, full_url: str
+    ) -> list[EventRow]:
+        source = self.sources[number]
+        own_id = document.get("id", UNSET)
+        if own_id is not UNSET:
+            if not isinstance(own_id, str) or not ID.fullmatch(own_id):
+                raise PutAside("id", "id-invalid", "the id is not a FHIR id")
+            self._keep_version(number, source, document)
+        if name == "Patient":
+            self.subjects[number] = source
+        for element in unknown_elements(name, document):
+            message = f"{name} has no such element in FHIR R4: misspelt, or from another version of FHIR"
+            self.notes.note(element, "element-unknown", message)
+        if "contained" in document:
+            self._note_contained(document["contained"])
+        modifier = next((key for key in ("modifierExtension", "implicitRules") if key in document), None)
+        if modifier and name != "Patient":
+            message = "a rule we do not know may change what this resource means"
+            raise PutAside(modifier, "modifier-extension", message)
+        if self.strict:
+            from cdss.fhir.validate import validate  # fhir.resources takes a second to load
 
-    def _keep_notes(self, number: int, notes: Notes) -> None:
-        for location, reason, severity, message, codes in notes.found:
-            if reason == "issued-missing":
-                self.issued_missing[codes[0]] += 1
-            else:
-                self.reject(number, self.sources[number], location, reason, message, severity, codes)
+            validate(_encode(document), name)
+        try:
+            resource = convert(document, _READ[name])
+        except msgspec.ValidationError as error:
+            fault = PutAside(_path(error), "wrong-type", "a field has a type that FHIR R4 does not allow")
+            raise fault from error
+        return self._read(number, name, resource, scope, base_of(full_url, source), modifier or "")
+
+    def _keep_version(self, number: int, source: str, document: Mapping[str, Any]) -> None:
+        self.contents[number] = hash(_encode(document)) or 1
+        meta = document.get("meta")
+        if isinstance(meta, dict) and ("versionId" in meta or "lastUpdated" in meta):
+            self.versions[number] = str(meta.get("versionId", "")), str(meta.get("lastUpdated", ""))
+        first = self.named.setdefault(source, number)
+        if first != number:
+            self.again.setdefault(source, [first]).append(number)
+
+    def _keep_notes(self, number: int) -> None:
+        for location, reason, severity, message, codes in self.notes.found:
+            self.reject(number, self.sources[number], location, reason, message, severity, codes)
+
+    def _note_contained(self, contained: object) -> None:
+        parts = contained if isinstance(contained, list) else [contained]
+        if any(isinstance(part, dict) and part.get("resourceType") in _EVENT_TYPES for part in parts):
+            message = "a resource inside this one has no identity of its own and is not read"
+            self.notes.note("contained", "contained-not-read", message)
 
     def _read(
-        self, number: int, name: str, resource: object, scope: Scope, own_base: str | None, modified: bool, notes: Notes
+        self, number: int, name: str, resource: object, scope: Scope, own_base: str | None, modifier: str
     ) -> list[EventRow]:
+        notes = self.notes
         if isinstance(resource, Patient):
-            self.subjects[number] = subject = self.sources[number]
-            self.patients[number] = read_patient(resource, subject, modified, notes)
+            subject = self.sources[number]
+            self.patients[number] = read_patient(resource, subject, modifier, notes)
             self.dispositions[number] = Disposition.USED
             for identifier in resource.identifier:
                 self.identifiers.setdefault(f"{identifier.system}|{identifier.value}", set()).add(subject)
             return []
         if isinstance(resource, Medication):
-            self.medications[self.sources[number]] = read_codes(resource.code, "code", notes)
+            self.medications[number] = read_codes(resource.code, "code", notes)
             return []
         self.subjects[number] = patient_of(resource.subject, scope, own_base)  # type: ignore[attr-defined]
         if isinstance(resource, Observation):
-            self._keep_encounter(number, resource.encounter, scope, own_base, notes)
+            self._keep_encounter(number, resource.encounter, scope, own_base)
             return read_observation(resource, notes)
         if isinstance(resource, Condition):
             rows = read_condition(resource, notes)
-            encounter = self._keep_encounter(number, resource.encounter, scope, own_base, notes)
+            encounter = self._keep_encounter(number, resource.encounter, scope, own_base)
             if rows[0].effective == UNKNOWN_TIME:
                 self.undated[number] = len(self.buffer), encounter
             return rows
         if isinstance(resource, Encounter):
             rows = read_encounter(resource, notes)
-            self.encounters[self.sources[number]] = rows[0].effective, rows[0].end
+            self.encounters[number] = rows[0].effective, rows[0].end
             return rows
-        assert isinstance(resource, Activity)  # noqa: S101 - the last of the types in _FHIR_TYPE
-        rule = ACTIVITIES[name]
+        assert isinstance(resource, Activity)
         if isinstance(resource.medication_reference, Reference):
             text = resource.medication_reference.reference
             if isinstance(text, str) and text.startswith("#"):
@@ -228,20 +268,21 @@ class Gatherer:
             medication = resolve(resource.medication_reference, "medicationReference", scope, own_base)
             self.pending.append(Pending(number, name, resource, medication))
             return []
-        return read_activity(resource, rule, (), notes)
+        return read_activity(resource, ACTIVITIES[name], (), notes)
 
-    def _keep_encounter(
-        self, number: int, reference: object, scope: Scope, own_base: str | None, notes: Notes
-    ) -> str:
+    def _keep_encounter(self, number: int, reference: object, scope: Scope, own_base: str | None) -> str:
         if not isinstance(reference, Reference):
             return ""
         try:
             encounter = resolve(reference, "encounter", scope, own_base)
         except PutAside:
-            notes.note("encounter", "encounter-unresolved", "the encounter it names is not in what was read")
+            self.notes.note("encounter", "encounter-unresolved", "the encounter it names is not in what was read")
             return ""
-        self.encounter_references.append((number, encounter))
+        self.encounter_references.setdefault(encounter, array("i")).append(number)
         return encounter
+
+
+_OUT = -(2**63)  # no hash is this
 
 
 def _path(error: msgspec.ValidationError) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from operator import attrgetter
 
 from msgspec import UNSET, Raw, UnsetType
 
@@ -14,7 +16,7 @@ from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.schema import CodeableConcept, Observation, Quantity, Value
 from cdss.fhir.times import TimeProblem, read_time
 from cdss.table import EventRow
-from cdss.units import Analyte, analyte_for, convert, read_unit
+from cdss.units import Analyte, analyte_for, analytes, convert, read_unit
 
 STATUS_RANK = {"preliminary": 1, "final": 2, "amended": 3, "corrected": 3}
 _OTHER_STATUS = frozenset({"registered", "cancelled", "entered-in-error", "unknown"})
@@ -23,15 +25,24 @@ _UNREADABLE = (
     "value_string", "value_boolean", "value_range", "value_ratio", "value_sampled_data", "value_time",
     "value_date_time", "value_period",
 )  # fmt: skip
+_other_values = attrgetter(*_UNREADABLE)
+_NO_OTHER_VALUES = (UNSET,) * len(_UNREADABLE)
 _PANELS = frozenset({f"{LOINC}|85354-9", f"{LOINC}|55284-4"})
-_SYSTOLIC, _DIASTOLIC = f"{LOINC}|8480-6", f"{LOINC}|8462-4"
+_CODES_OF = {analyte.name: frozenset(analyte.codes) for analyte in analytes()}
+_SYSTOLIC, _DIASTOLIC = _CODES_OF["systolic_blood_pressure"], _CODES_OF["diastolic_blood_pressure"]
+# The US Core pulse oximetry profile asks for both codes on one result; it is read as the more exact one.
+_PULSE_OXIMETRY, _OXYGEN_SATURATION = f"{LOINC}|59408-5", f"{LOINC}|2708-6"
 _LARGEST_EXPONENT = 30
 
 
 @dataclass(frozen=True, slots=True)
-class _Times:
-    effective: int
-    known: int
+class _Measured:
+    """What the codes of a value say is measured; `codes` are those it is kept under."""
+
+    codes: tuple[str, ...]
+    analyte: Analyte | None
+    physical: tuple[float, float] = (0.0, 0.0)
+    plausible: tuple[float, float] = (0.0, 0.0)
 
 
 def read_observation(observation: Observation, notes: Notes) -> list[EventRow]:
@@ -49,7 +60,9 @@ def read_observation(observation: Observation, notes: Notes) -> list[EventRow]:
     """
     rank = _rank(observation.status)
     keys = read_codes(observation.code, "code", notes)
-    times = _times(observation, keys, notes)
+    effective, known = _times(observation, keys, notes)
+    if observation.focus is not UNSET:
+        raise PutAside("focus", "focus-not-patient", "it is about something other than the patient", codes=keys)
     rows: list[EventRow] = []
     own = _read_value(observation, keys, notes, whole=not observation.component)
     if own:
@@ -57,7 +70,7 @@ def read_observation(observation: Observation, notes: Notes) -> list[EventRow]:
     faults = 0
     for number, component in enumerate(observation.component):
         try:
-            if component.modifier:
+            if component.modifier is not UNSET:
                 raise PutAside("modifierExtension", "modifier-extension", "an extension may change its meaning")
             part_keys = read_codes(component.code, "code", notes)
             if part := _read_value(component, part_keys, notes, prefix=f"component[{number}]."):
@@ -65,12 +78,11 @@ def read_observation(observation: Observation, notes: Notes) -> list[EventRow]:
         except PutAside as fault:
             faults += 1
             notes.fault(fault, f"component[{number}]")
-    if not _PANELS.isdisjoint(keys):
-        _check_blood_pressure(rows, notes)
+    _check_blood_pressure(rows, not _PANELS.isdisjoint(keys), notes)
     if faults and not rows:
         raise PutAside("component", "no-usable-part", "none of its components can be used", codes=keys)
     for row in rows:
-        row.effective, row.known, row.rank = times.effective, times.known, rank
+        row.effective, row.known, row.rank = effective, known, rank
     return rows
 
 
@@ -82,13 +94,16 @@ def _rank(status: str | UnsetType) -> int:
     return rank
 
 
-def _times(observation: Observation, keys: tuple[str, ...], notes: Notes) -> _Times:
+def _times(observation: Observation, keys: tuple[str, ...], notes: Notes) -> tuple[int, int]:
     place, effective = "effectiveDateTime", None
+    period = observation.effective_period
+    given = (observation.effective_date_time, observation.effective_instant, period, observation.effective_timing)
+    if given.count(UNSET) < len(given) - 1:
+        raise PutAside("effective[x]", "time-multiple", "more than one effective time", codes=keys)
     try:
         issued = None if isinstance(observation.issued, UnsetType) else read_time(observation.issued)[1]
     except TimeProblem as problem:
         raise PutAside("issued", problem.reason, problem.message, codes=keys) from problem
-    period = observation.effective_period
     try:
         if isinstance(observation.effective_date_time, str):
             first, effective = read_time(observation.effective_date_time)
@@ -107,29 +122,44 @@ def _times(observation: Observation, keys: tuple[str, ...], notes: Notes) -> _Ti
         raise PutAside(place, problem.reason, problem.message, codes=keys) from problem
     if effective is None:
         if issued is None:
-            raise PutAside("effective", "time-missing", "neither a time it is true from nor one it was issued", codes=keys)
-        notes.note("effective", "time-from-issued", "no usable effective time; it counts from when it was issued", keys)
+            message = "neither a time it is true from nor one it was issued"
+            raise PutAside("effective[x]", "time-missing", message, codes=keys)
+        message = "no usable effective time; it counts from when it was issued"
+        notes.note("effective[x]", "time-from-issued", message, keys)
         effective = issued
     if issued is None:
-        notes.note("issued", "issued-missing", "no issued time; it counts as known from its effective time", keys)
-    return _Times(effective, max(effective, issued if issued is not None else effective))
+        notes.issued_missing[keys[0]] += 1
+        return effective, effective
+    return effective, max(effective, issued)
 
 
-def _analyte(keys: tuple[str, ...]) -> Analyte | None:
-    found = [analyte for key in keys if (analyte := analyte_for(key))]
-    if len({analyte.unit for analyte in found}) > 1:
-        raise PutAside("code", "codes-contradict", "its codes name measurements in different units", codes=keys)
-    return found[0] if found else None
+@lru_cache(maxsize=65536)
+def _measured(keys: tuple[str, ...]) -> _Measured | None:
+    """What these codes measure together, or None where they contradict each other."""
+    if _PULSE_OXIMETRY in keys:
+        keys = tuple(key for key in keys if key != _OXYGEN_SATURATION)
+    found = {analyte.name: analyte for key in keys if (analyte := analyte_for(key))}
+    if len(found) > 1:
+        return None
+    if not found:
+        return _Measured(keys, None)
+    (analyte,) = found.values()
+    low, high = analyte.physical
+    lowest, highest = analyte.plausible
+    return _Measured(keys, analyte, (float(low), float(high)), (float(lowest), float(highest)))
 
 
 def _read_value(
     holder: Value, keys: tuple[str, ...], notes: Notes, *, whole: bool = True, prefix: str = ""
 ) -> EventRow | None:
-    analyte = _analyte(keys)
-    quantity, answer = holder.value_quantity, holder.value_codeable_concept
-    unreadable = [name for name in _UNREADABLE if getattr(holder, name)]
-    present = len(unreadable) + (quantity is not UNSET) + (answer is not UNSET) + bool(holder.value_integer)
-    if holder.data_absent_reason:
+    measured = _measured(keys)
+    if measured is None:
+        raise PutAside("code", "codes-contradict", "its codes name different measurements", codes=keys)
+    analyte, keys = measured.analyte, measured.codes
+    quantity, answer, whole_number = holder.value_quantity, holder.value_codeable_concept, holder.value_integer
+    unreadable = _other(holder)
+    present = len(unreadable) + (quantity is not UNSET) + (answer is not UNSET) + (whole_number is not UNSET)
+    if holder.data_absent_reason is not UNSET:
         if present:
             raise PutAside("dataAbsentReason", "value-and-absent-reason", "a value and a reason for none", codes=keys)
         notes.note(f"{prefix}dataAbsentReason", "value-absent", "recorded as absent, with a reason", keys)
@@ -141,14 +171,22 @@ def _read_value(
             return None
         raise PutAside(_camel(unreadable[0]), "value-not-quantity", "a number is read from a Quantity only", codes=keys)
     if not isinstance(quantity, UnsetType):
-        return _read_quantity(quantity, analyte, keys, notes, prefix)
-    if holder.value_integer:
-        return _read_quantity(Quantity(value=holder.value_integer), analyte, keys, notes, prefix)
+        return _read_quantity(quantity, measured, notes, prefix)
+    if whole_number is not UNSET:
+        return _read_quantity(Quantity(value=whole_number), measured, notes, prefix)
     if not isinstance(answer, UnsetType):
         return _read_answer(answer, analyte, keys, notes, prefix)
     if whole and analyte is not None:
         raise PutAside("value[x]", "value-missing", "neither a value nor a reason for none", codes=keys)
     return None
+
+
+def _other(holder: Value) -> list[str]:
+    """Which `value[x]` are there that no number is ever read from."""
+    found = _other_values(holder)
+    if found == _NO_OTHER_VALUES:
+        return []
+    return [name for name, value in zip(_UNREADABLE, found, strict=True) if value is not UNSET]
 
 
 def _read_answer(
@@ -166,9 +204,11 @@ def _read_answer(
     return EventRow(kind=EventKind.OBSERVATION, codes=keys, effective=0, known=0, coded=coded)
 
 
-def _read_quantity(
-    quantity: Quantity, analyte: Analyte | None, keys: tuple[str, ...], notes: Notes, prefix: str
-) -> EventRow:
+def _read_quantity(quantity: Quantity, measured: _Measured, notes: Notes, prefix: str) -> EventRow | None:
+    analyte, keys = measured.analyte, measured.codes
+    if quantity.value is UNSET and quantity.no_value is not UNSET:
+        notes.note(f"{prefix}valueQuantity.value", "value-absent", "recorded as absent, with a reason", keys)
+        return None
     number = read_number(quantity.value, "valueQuantity.value", keys)
     comparator = quantity.comparator if isinstance(quantity.comparator, str) else ""
     if comparator:
@@ -181,47 +221,49 @@ def _read_quantity(
     if reading.note:
         notes.note(f"{prefix}valueQuantity", reading.note, reading.message, keys)
     if analyte is None:
+        if not reading.unit.isprintable():
+            raise PutAside("valueQuantity.unit", "unit-unknown", "the unit holds control characters", codes=keys)
         value = float(number)
     else:
-        exact = convert(number, reading)
-        if not analyte.physical[0] <= exact <= analyte.physical[1]:
+        value = float(number) if reading.identity else float(convert(number, reading))
+        if not measured.physical[0] <= value <= measured.physical[1]:
             raise PutAside(
                 "valueQuantity.value",
                 "value-impossible",
-                f"outside what {analyte.label} can be ({_range(analyte.physical)} {analyte.unit}); never clipped",
+                f"outside what {analyte.label} can be ({_range(measured.physical)} {analyte.unit}); never clipped",
                 codes=keys,
             )
-        if not analyte.plausible[0] <= exact <= analyte.plausible[1]:
-            usual = f"outside the usual {_range(analyte.plausible)} {analyte.unit} of {analyte.label}; check it"
+        if not measured.plausible[0] <= value <= measured.plausible[1]:
+            usual = f"outside the usual {_range(measured.plausible)} {analyte.unit} of {analyte.label}; check it"
             notes.note(f"{prefix}valueQuantity.value", "value-implausible", usual, keys)
-        value = float(number) if reading.identity else float(exact)
     return EventRow(
         kind=EventKind.OBSERVATION, codes=keys, effective=0, known=0, value=value, unit=reading.unit,
         comparator=comparator,
     )  # fmt: skip
 
 
-def read_number(raw: Raw, location: str, keys: tuple[str, ...]) -> Decimal:
+def read_number(value: object, location: str, keys: tuple[str, ...]) -> Decimal:
     """A JSON number as the Decimal its text writes; anything else is put aside."""
-    text = bytes(raw).decode()
-    if not text:
+    if value is UNSET:
         raise PutAside(location, "value-missing", "a Quantity without a value", codes=keys)
-    if text[0] not in "-0123456789":
+    if isinstance(value, bool) or not isinstance(value, (int, Raw)):
         raise PutAside(location, "value-wrong-type", "the value is not a JSON number", codes=keys)
     try:
-        number = Decimal(text)
-    except InvalidOperation as error:
-        raise PutAside(location, "value-wrong-type", "the value is not a JSON number", codes=keys) from error
-    if number and abs(number.adjusted()) > _LARGEST_EXPONENT:
+        number = Decimal(value) if isinstance(value, int) else Decimal(bytes(value).decode())
+    except InvalidOperation:
+        number = Decimal("Infinity")  # an exponent beyond what Decimal holds
+    if not number:
+        return Decimal(0)
+    if not number.is_finite() or abs(number.adjusted()) > _LARGEST_EXPONENT:
         raise PutAside(location, "value-impossible", "no measurement has that many digits", codes=keys)
     return number
 
 
-def _check_blood_pressure(rows: list[EventRow], notes: Notes) -> None:
-    systolic = [row for row in rows if _SYSTOLIC in row.codes]
-    diastolic = [row for row in rows if _DIASTOLIC in row.codes]
+def _check_blood_pressure(rows: list[EventRow], is_panel: bool, notes: Notes) -> None:
+    systolic = [row for row in rows if not _SYSTOLIC.isdisjoint(row.codes)]
+    diastolic = [row for row in rows if not _DIASTOLIC.isdisjoint(row.codes)]
     for part, name in ((systolic, "systolic"), (diastolic, "diastolic")):
-        if not part:
+        if is_panel and not part:
             notes.note("component", "component-missing", f"the panel gives no usable {name} pressure")
     if systolic and diastolic and systolic[0].value < diastolic[0].value:
         raise PutAside("component", "value-contradiction", "the systolic pressure is below the diastolic")
@@ -236,5 +278,5 @@ def _camel(name: str) -> str:
     return first + "".join(part.title() for part in rest)
 
 
-def _range(limits: tuple[object, object]) -> str:
-    return " to ".join(f"{float(limit):g}" for limit in limits)  # type: ignore[arg-type]
+def _range(limits: tuple[float, float]) -> str:
+    return " to ".join(f"{limit:g}" for limit in limits)

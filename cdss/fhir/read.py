@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import msgspec
-from msgspec import UNSET
 
 from cdss.domain.event import Severity
 from cdss.errors import AmbiguousSubjectError, InputRefusedError, SubjectNotFoundError
 from cdss.fhir.files import Source, SourceFile, open_source, read_document, read_lines
-from cdss.fhir.gather import Gatherer
-from cdss.fhir.reference import Scope, base_of
-from cdss.fhir.schema import Bundle, BundleEntry, Head
+from cdss.fhir.finding import PutAside
+from cdss.fhir.gather import Disposition, Gatherer
+from cdss.fhir.reference import ID, Scope, base_of, without_version
 from cdss.fhir.settle import settle
 from cdss.fhir.strict import StrictJsonError, read_strict
 from cdss.record import Block, PatientRecord
 
-_read_bundle = msgspec.json.Decoder(Bundle).decode
-_read_entry = msgspec.json.Decoder(BundleEntry).decode
-_read_head = msgspec.json.Decoder(Head).decode
 _MEND = "Mend it at the source, or export it again."
 
 
@@ -108,13 +102,15 @@ class _Reader:
         self.blocked: list[Block] = []
         self.is_one_bundle = False
 
+    def block(self, place: str, message: str) -> None:
+        """Forbid every score of this source: something of it is missing, and nobody can say whose it was."""
+        self.blocked.append(Block(reason="source-incomplete", source=place, message=message))
+
     def refuse_file(self, file: SourceFile, error: InputRefusedError) -> None:
         """Count a file that cannot be read; unless it is well-formed JSON of another kind, the source is incomplete."""
-        message = str(error).removeprefix(f"{error.place}: ")
-        self.found.refuse(file.name, "", error.reason, message)
+        self.found.refuse(file.name, "", error.reason, str(error).removeprefix(f"{error.place}: "))
         if error.reason != "not-fhir":
-            lost = "this file of the source was refused, and nobody can say whose data it held"
-            self.blocked.append(Block(reason="source-incomplete", source=file.name, message=lost))
+            self.block(file.name, "this file of the source was refused, and nobody can say whose data it held")
 
     def read_file(self, file: SourceFile) -> None:
         if file.is_ndjson:
@@ -129,7 +125,7 @@ class _Reader:
                 place=file.name, reason=error.reason, message=str(error), remedy=_MEND + hint
             ) from error
         kind = document.get("resourceType") if isinstance(document, dict) else None
-        if not isinstance(kind, str) or not kind:
+        if not isinstance(document, dict) or not isinstance(kind, str) or not kind:
             raise InputRefusedError(
                 place=file.name,
                 reason="not-fhir",
@@ -144,102 +140,107 @@ class _Reader:
                 remedy="Ask the server again.",
             )
         self.is_one_bundle = kind == "Bundle" and not self.source.is_directory
-        self._take(raw, kind, file.name)
+        if kind != "Bundle":
+            self.found.take(document, file.name)
+        elif (entries := _entries(document)) is None:
+            raise InputRefusedError(
+                place=file.name, reason="not-fhir", message="is a Bundle whose entries are not a list", remedy=_MEND
+            )
+        else:
+            self._take_bundle(document, entries, "Bundle")
 
     def _read_ndjson(self, file: SourceFile) -> None:
-        lines = refused = 0
+        first, many = len(self.found.sources), len(self.source.files) > 1
         for number, line in read_lines(file, self.progress):
-            lines += 1
-            place = f"{file.name}, line {number}"
+            place = f"{file.name}, line {number}" if many else f"line {number}"
             try:
                 document = read_strict(line)
             except StrictJsonError as error:
-                refused += 1
-                message = f"{error.message} at column {error.column}"
-                self.found.refuse(f"line {number}", file.name, error.reason, message)
+                self.found.refuse(place, file.name, error.reason, f"{error.message} at column {error.column}")
                 continue
-            kind = document.get("resourceType") if isinstance(document, dict) else None
-            self._take(line, kind if isinstance(kind, str) else "", place)
-        if lines and refused == lines:
+            if not isinstance(document, dict) or document.get("resourceType") != "Bundle":
+                self.found.take(document, place)
+            elif (entries := _entries(document)) is None:
+                self.found.refuse(place, "entry", "not-fhir", "this is a Bundle whose entries are not a list")
+            else:
+                self._take_bundle(document, entries, f"{place}, Bundle")
+        read = self.found.dispositions[first:]
+        if read.count(Disposition.REFUSED) == len(read):
             raise InputRefusedError(
                 place=file.name,
                 reason="not-ndjson",
-                message="holds no line that is a JSON document",
+                message="holds no line that is a FHIR resource",
                 remedy="NDJSON holds one resource a line; a pretty-printed document belongs in a .json file.",
             )
 
-    def _take(self, raw: bytes, kind: str, place: str) -> None:
-        if kind == "Bundle":
-            self._take_bundle(raw, place)
-        else:
-            self.found.take(raw, place, Scope())
-
-    def _take_bundle(self, raw: bytes, place: str) -> None:
-        try:
-            bundle = _read_bundle(raw)
-        except msgspec.ValidationError as error:
-            raise InputRefusedError(
-                place=place, reason="not-fhir", message="is a Bundle whose entries are not a list", remedy=_MEND
-            ) from error
-        if any(link.relation == "next" for link in bundle.link):
-            more = "one page of a search with more pages: the rest is missing"
-            self.blocked.append(Block(reason="source-incomplete", source=place, message=more))
-        if bundle.type in ("transaction", "batch"):
-            carried = f"a {bundle.type} Bundle is read as data; its requests are never carried out"
-            self.found.reject(None, "Bundle", "type", "bundle-of-requests", carried, Severity.NOTE)
-        entries = [self._entry(raw_entry, number) for number, raw_entry in enumerate(bundle.entry)]
-        scope = self._scope([entry for entry in entries if entry])
-        first = len(self.found.sources)
+    def _take_bundle(self, bundle: Mapping[str, Any], entries: Sequence[object], place: str) -> None:
+        self._check_bundle(bundle, place)
+        scope = _scope(entries)
         for number, entry in enumerate(entries):
-            if entry is None:
-                continue
-            where = f"Bundle.entry[{number}]"
-            resource = bytes(entry.resource)
-            if not resource:
-                self._take_empty(entry, where)
-                continue
-            full_url = entry.full_url if isinstance(entry.full_url, str) else ""
-            self.found.take(resource, where, scope, full_url)
-        self._note_dangling(first)
+            self._take_entry(entry, f"{place}.entry[{number}]", scope)
 
-    def _entry(self, raw: msgspec.Raw, number: int) -> BundleEntry | None:
-        try:
-            return _read_entry(raw)
-        except msgspec.ValidationError:
-            where = f"Bundle.entry[{number}]"
-            self.found.refuse(where, "", "entry-not-readable", "this entry is not an object that holds a resource")
-            return None
+    def _check_bundle(self, bundle: Mapping[str, Any], place: str) -> None:
+        links = bundle.get("link")
+        for link in links if isinstance(links, list) else ():
+            if isinstance(link, dict) and link.get("relation") == "next":
+                self.block(place, "one page of a search with more pages: the rest is missing")
+        if "implicitRules" in bundle:
+            self.block(f"{place}.implicitRules", "a rule we do not know may change what this Bundle means")
+        kind = bundle.get("type")
+        if kind in ("transaction", "batch"):
+            carried = f"a {kind} Bundle is read as data; its requests are never carried out"
+            self.found.reject(None, place, "type", "bundle-of-requests", carried, Severity.NOTE)
 
-    def _take_empty(self, entry: BundleEntry, where: str) -> None:
-        request, url = entry.request, entry.full_url
-        if request is not UNSET and request.method == "DELETE" and isinstance(url, str):  # type: ignore[union-attr]
-            self.found.deleted.add("/".join(url.split("/_history/")[0].split("/")[-2:]))
+    def _take_entry(self, entry: object, where: str, scope: Scope) -> None:
+        if not isinstance(entry, dict):
+            message = "this entry is not an object that holds a resource"
+            self.found.refuse(where, "", "entry-not-readable", message)
+            return
+        full_url = entry.get("fullUrl")
+        resource = entry.get("resource")
+        if "resource" not in entry:
+            self._take_empty(entry, where)
+        elif "modifierExtension" in entry:
+            number = self.found.enter(where, Disposition.PUT_ASIDE)
+            message = "a rule we do not know may change what this entry means"
+            self.found.put_aside(number, PutAside("modifierExtension", "modifier-extension", message))
+        elif isinstance(resource, dict) and resource.get("resourceType") == "Bundle" and _entries(resource) is not None:
+            self._take_bundle(resource, _entries(resource) or (), f"{where}.Bundle")
+        else:
+            self.found.take(resource, where, scope, full_url if isinstance(full_url, str) else "")
+
+    def _take_empty(self, entry: Mapping[str, Any], where: str) -> None:
+        request = entry.get("request")
+        if isinstance(request, dict) and request.get("method") == "DELETE":
+            url = entry.get("fullUrl") or request.get("url")
+            name = "/".join(without_version(str(url)).split("/")[-2:])
+            self.found.deleted.add(name)
+            number = self.found.enter(where, Disposition.NOT_NEEDED)
+            self.found.reject(number, where, "request", "deletion", "an entry that deletes a resource", Severity.NOTE)
+            return
         message = "an entry without a resource"
         self.found.refuse(where, "resource", "entry-without-resource", message, Severity.NOTE)
 
-    def _scope(self, entries: list[BundleEntry]) -> Scope:
-        scope = Scope()
-        for entry in entries:
-            url = entry.full_url
-            if not isinstance(url, str) or not bytes(entry.resource):
-                continue
-            try:
-                head = _read_head(entry.resource)
-            except msgspec.ValidationError:
-                continue
-            if isinstance(head.resource_type, str):
-                name = f"{head.resource_type}/{head.id if isinstance(head.id, str) else url.rpartition(':')[2]}"
-                scope.by_url[url] = name
-                if base := base_of(url, name):
-                    scope.bases[name] = base
-        return scope
 
-    def _note_dangling(self, first: int) -> None:
-        here = set(self.found.sources[first:])
-        for number, encounter in self.found.encounter_references:
-            if number >= first and encounter not in here:
-                self.found.reject(
-                    number, self.found.sources[number], "encounter", "encounter-unresolved",
-                    "the encounter it names is not in what was read", Severity.NOTE,
-                )  # fmt: skip
-        self.found.encounter_references.clear()
+def _entries(bundle: Mapping[str, Any]) -> Sequence[object] | None:
+    """The entries of a Bundle, or None where they are not a list."""
+    entries = bundle.get("entry", ())
+    return entries if isinstance(entries, (list, tuple)) else None
+
+
+def _scope(entries: Sequence[object]) -> Scope:
+    scope = Scope()
+    for entry in entries:
+        if not isinstance(entry, dict):
+            continue
+        url, resource = entry.get("fullUrl"), entry.get("resource")
+        if not isinstance(url, str) or not isinstance(resource, dict):
+            continue
+        kind, own_id = resource.get("resourceType"), resource.get("id")
+        if not isinstance(own_id, str):
+            own_id = url.rpartition(":")[2]
+        if isinstance(kind, str) and ID.fullmatch(own_id):
+            name = scope.by_url[url] = f"{kind}/{own_id}"
+            if base := base_of(url, name):
+                scope.bases.setdefault(name, set()).add(base)
+    return scope

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from msgspec import UNSET, UnsetType
 
@@ -20,16 +21,28 @@ BY_IDENTIFIER = "identifier:"
 class Scope:
     """What references inside one Bundle may point at; empty outside a Bundle.
 
-    `by_url` maps an entry's fullUrl to `Type/id`; `bases` gives the server base of each `Type/id` that has one.
+    `by_url` maps an entry's fullUrl to `Type/id`; `bases` gives the server bases of each `Type/id` that has one.
     """
 
     by_url: dict[str, str] = field(default_factory=dict)
-    bases: dict[str, str] = field(default_factory=dict)
+    bases: dict[str, set[str]] = field(default_factory=dict)
 
 
 def base_of(full_url: str, name: str) -> str | None:
     """Server base of a RESTful fullUrl, or None for a urn."""
     return full_url[: -len(name)] if full_url.startswith(("http://", "https://")) and full_url.endswith(name) else None
+
+
+@lru_cache(maxsize=65536)
+def relative_name(text: str) -> str | None:
+    """`Type/id` of a relative reference, without its version; remembered, because records repeat their subject."""
+    found = _RELATIVE.fullmatch(text)
+    return f"{found[1]}/{found[2]}" if found else None
+
+
+def without_version(url: str) -> str:
+    """A URL without `/_history/...`."""
+    return _HISTORY.sub("", url)
 
 
 def resolve(reference: Reference | UnsetType, location: str, scope: Scope, own_base: str | None) -> str:
@@ -48,15 +61,14 @@ def resolve(reference: Reference | UnsetType, location: str, scope: Scope, own_b
         if isinstance(logical, UnsetType) or logical.value is UNSET or logical.system is UNSET:
             raise PutAside(location, f"{location}-missing", "the reference names nobody")
         return f"{BY_IDENTIFIER}{logical.system}|{logical.value}"
-    if found := _RELATIVE.fullmatch(text):
-        name = f"{found[1]}/{found[2]}"
-        if own_base is not None and scope.bases.get(name, own_base) != own_base:
+    if name := relative_name(text):
+        if own_base is not None and own_base not in scope.bases.get(name, {own_base}):
             raise PutAside(location, f"{location}-unresolved", "the same id on another server is another record")
         return name
     if text.startswith("#"):
         raise PutAside(location, f"{location}-contained", "a contained record has no identity of its own")
-    if name := scope.by_url.get(_HISTORY.sub("", text), ""):
-        return name
+    if found := scope.by_url.get(without_version(text)):
+        return found
     raise PutAside(location, f"{location}-unresolved", "the reference points outside what was read")
 
 

@@ -7,14 +7,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cdss.domain.event import Rejection, Severity
+from cdss.domain.event import EventKind, Rejection, Severity
 from cdss.domain.instant import NEVER
 from cdss.fhir.clinical import ACTIVITIES, read_activity
 from cdss.fhir.finding import Notes, PutAside
-from cdss.fhir.gather import Disposition, Gatherer, Version
+from cdss.fhir.gather import Disposition, Gatherer
 from cdss.fhir.reference import BY_IDENTIFIER
+from cdss.fhir.times import TimeProblem, read_time
 from cdss.record import Block, Counts, PatientFacts, PatientRecord
 from cdss.table import EventTable, build_table
+
+_TIME_OF_KIND = {
+    EventKind.OBSERVATION: "effectiveDateTime",
+    EventKind.CONDITION: "onsetDateTime",
+    EventKind.ENCOUNTER: "period",
+    EventKind.PROCEDURE: "performedDateTime",
+    EventKind.MEDICATION: "effectiveDateTime",
+}
 
 
 def settle(
@@ -36,20 +45,14 @@ def settle(
     closed : bool
         Whether the source is one Bundle, in which every resource should be the patient's own.
     """
-    for _, versions in sorted(found.versions.items()):
-        if len(versions) > 1:
-            _settle_versions(found, versions)
-    for source in found.deleted & found.versions.keys():
-        for version in found.versions[source]:
-            _set_down(found, version.number, "deleted", "deleted by a later entry of this history")
     _settle_medications(found)
+    for _, numbers in sorted(found.again.items()):
+        _settle_versions(found, numbers)
+    _settle_deleted(found)
     _settle_undated(found)
-    patients = {
-        facts.subject: facts
-        for number, facts in found.patients.items()
-        if found.dispositions[number] is Disposition.USED
-    }
+    patients = _patients(found)
     _settle_owners(found, patients, subject, closed)
+    _note_dangling(found, closed)
     if subject is not None:
         patients = {name: facts for name, facts in patients.items() if name == subject}
     table = _settle_events(found, index_time)
@@ -69,6 +72,7 @@ def settle(
             refused=counts[Disposition.REFUSED],
             events=len(table),
         ),
+        source_blocks=tuple(blocked),
         blocked=(*blocked, *facts_blocked),
     )
 
@@ -78,38 +82,23 @@ def _in_order(rejection: Rejection) -> tuple[str, ...]:
 
 
 def _set_down(found: Gatherer, number: int, reason: str, message: str) -> None:
-    if found.dispositions[number] is not Disposition.NOT_NEEDED:
-        found.dispositions[number] = Disposition.NOT_NEEDED
-        found.reject(number, found.sources[number], "", reason, message, Severity.NOTE)
-
-
-def _settle_versions(found: Gatherer, versions: list[Version]) -> None:
-    by_content = {version.content: version for version in reversed(versions)}
-    kept = list(by_content.values())
-    for version in versions:
-        if by_content[version.content] is not version:
-            _set_down(found, version.number, "duplicate", "the same resource stands in the source again; it counts once")
-    if len(kept) == 1:
-        return
-    kept.sort(key=lambda version: (version.version or 0, version.updated))
-    newest, second = kept[-1], kept[-2]
-    if (newest.version or 0, newest.updated) == (second.version or 0, second.updated):
-        fault = PutAside("id", "same-id-different-content", "one id, different contents and no version to tell them apart")
-        for version in versions:
-            if found.dispositions[version.number] is Disposition.USED:
-                found.put_aside(version.number, fault)
-        return
-    for version in kept[:-1]:
-        _set_down(found, version.number, "superseded-version", "a newer version of this resource is in the source")
+    found.drop(number)
+    found.reject(number, found.sources[number], "", reason, message, Severity.NOTE)
 
 
 def _settle_medications(found: Gatherer) -> None:
+    """Give each activity the codes of the Medication it names, once every version of that has been read."""
+    medications: dict[str, set[tuple[str, ...]]] = {}
+    for number, codes in found.medications.items():
+        medications.setdefault(found.sources[number], set()).add(codes)
     for pending in found.pending:
         notes = Notes()
+        codes_found = medications.get(pending.medication, set())
         try:
-            codes = found.medications.get(pending.medication)
-            if not codes:
-                raise PutAside("medicationReference", "medication-unresolved", "the medication is not in the source")
+            if len(codes_found) != 1:
+                message = "the medication is not in the source, not coded, or there in two versions"
+                raise PutAside("medicationReference", "medication-unresolved", message)
+            (codes,) = codes_found
             rows = read_activity(pending.activity, ACTIVITIES[pending.type_name], codes, notes)
         except PutAside as fault:
             found.put_aside(pending.number, fault)
@@ -117,11 +106,55 @@ def _settle_medications(found: Gatherer) -> None:
             found.keep_rows(pending.number, rows)
 
 
+def _settle_versions(found: Gatherer, numbers: Sequence[int]) -> None:
+    """Keep the newest of several resources with one id, whatever their order."""
+    first_of: dict[int, int] = {}
+    for number in numbers:
+        if first_of.setdefault(found.contents[number], number) != number:
+            _set_down(found, number, "duplicate", "the same resource stands in the source again; it counts once")
+    kept = list(first_of.values())
+    if len(kept) == 1:
+        return
+    ages = [_age(found, number) for number in kept]
+    for age in zip(*ages, strict=True):
+        known = [part for part in age if part is not None]
+        if len(set(known)) == len(kept):
+            newest = kept[age.index(max(known))]
+            break
+    else:
+        fault = PutAside("id", "same-id-different-content", "one id, different contents, no version to tell them apart")
+        for number in kept:
+            if found.dispositions[number] != Disposition.PUT_ASIDE:
+                found.put_aside(number, fault)
+        return
+    for number in kept:
+        if number != newest:
+            _set_down(found, number, "superseded-version", "a newer version of this resource is in the source")
+
+
+def _age(found: Gatherer, number: int) -> tuple[int | None, int | None]:
+    """The version of a resource as a number and as an instant, None where there is none."""
+    version, updated = found.versions.get(number, ("", ""))
+    try:
+        instant = read_time(updated)[0] if updated else None
+    except TimeProblem:
+        instant = None
+    return int(version) if version.isdecimal() and len(version) < 19 else None, instant
+
+
+def _settle_deleted(found: Gatherer) -> None:
+    for source in sorted(found.deleted & found.named.keys()):
+        for number in found.again.get(source, [found.named[source]]):
+            if found.is_live(number):
+                _set_down(found, number, "deleted", "deleted by another entry of the source")
+
+
 def _settle_undated(found: Gatherer) -> None:
     """Date a Condition without a date of its own by its encounter: present from its start, known at its end."""
+    encounters = {found.sources[number]: stay for number, stay in found.encounters.items() if found.is_live(number)}
     for number, (row, encounter) in found.undated.items():
-        start, end = found.encounters.get(encounter, (0, NEVER))
-        if found.dispositions[number] is not Disposition.USED:
+        start, end = encounters.get(encounter, (0, NEVER))
+        if found.dispositions[number] != Disposition.USED:
             continue
         if end == NEVER:
             fault = PutAside("recordedDate", "time-missing", "neither onset, recordedDate nor an encounter that ended")
@@ -134,13 +167,32 @@ def _settle_undated(found: Gatherer) -> None:
             )  # fmt: skip
 
 
-def _settle_owners(
-    found: Gatherer, patients: dict[str, PatientFacts], subject: str | None, closed: bool
-) -> None:
+def _patients(found: Gatherer) -> dict[str, PatientFacts]:
+    """Facts of each patient; one whose resource was put aside keeps its name and forbids any score."""
+    patients = {}
+    for number, source in enumerate(found.sources):
+        if not source.startswith("Patient/"):
+            continue
+        if found.dispositions[number] == Disposition.USED:
+            patients[source] = found.patients[number]
+        elif found.dispositions[number] == Disposition.PUT_ASIDE:
+            unusable = Block(
+                reason="patient-unusable",
+                source=source,
+                message="the Patient resource was put aside, so death, merging and age are unknown",
+            )
+            patients[source] = PatientFacts(
+                subject=source, source=source, birth=None, female=None, deceased=None, deceased_undated=False,
+                blocks=(unusable,),
+            )  # fmt: skip
+    return patients
+
+
+def _settle_owners(found: Gatherer, patients: dict[str, PatientFacts], subject: str | None, closed: bool) -> None:
     renamed: dict[int, str] = {}
     wanted = subject if subject is not None else next(iter(patients)) if len(patients) == 1 else None
     for number, owner in enumerate(found.subjects):
-        if owner is None:
+        if owner is None or owner == wanted:
             continue
         if owner.startswith(BY_IDENTIFIER):
             named = found.identifiers.get(owner.removeprefix(BY_IDENTIFIER), set())
@@ -148,29 +200,48 @@ def _settle_owners(
                 fault = PutAside("subject", "subject-unresolved", "no one patient of the source has this identifier")
                 found.put_aside(number, fault)
                 continue
-            owner = next(iter(named))
+            (owner,) = named
             found.subjects[number] = renamed[number] = owner
         if wanted is None or owner == wanted:
             continue
         if owner in patients and not closed:
-            found.dispositions[number] = Disposition.NOT_NEEDED
-        elif found.dispositions[number] is Disposition.USED:
+            found.drop(number)
+        elif found.dispositions[number] == Disposition.USED:
             found.subjects[number] = None  # so that the finding reaches whoever asked for the other patient
-            found.put_aside(number, PutAside("subject", "other-patient", "it belongs to another patient: a misfiled record"))
+            message = "it belongs to another patient: a misfiled record"
+            found.put_aside(number, PutAside("subject", "other-patient", message))
     if renamed:
         found.buffer.rename(renamed)
 
 
+def _note_dangling(found: Gatherer, closed: bool) -> None:
+    """Note encounters that are named but missing, unless the source holds no encounters at all."""
+    present = {source for source in found.sources if source.startswith("Encounter/")}
+    if not present and not closed:
+        return
+    message = "the encounter it names is not in what was read"
+    for encounter, numbers in found.encounter_references.items():
+        if encounter not in present:
+            for number in numbers:
+                source = found.sources[number]
+                found.reject(number, source, "encounter", "encounter-unresolved", message, Severity.NOTE)
+
+
 def _settle_events(found: Gatherer, index_time: int | None) -> EventTable:
-    used = np.array([disposition is Disposition.USED for disposition in found.dispositions], bool)
+    used = np.frombuffer(found.dispositions, np.uint8) == Disposition.USED
     columns = found.buffer.columns()
-    source = columns["source"]
+    source, effective = columns["source"], columns["effective"]
     keep = used[source] if len(source) else np.zeros(0, bool)
     if index_time is not None and len(source):
-        later = keep & (np.maximum(columns["known"], columns["effective"]) > index_time)
+        later = keep & (np.maximum(columns["known"], effective) > index_time)
         keep &= ~later
-        for number in sorted(set(source[later].tolist()) - set(source[keep].tolist())):
-            found.put_aside(number, PutAside("effective", "after-index-time", "not known at the index time, so not used"))
+        left = set(source[keep].tolist())
+        message = "not known at the index time, so not used"
+        for row in np.flatnonzero(later).tolist():
+            number = int(source[row])
+            if number not in left and found.dispositions[number] == Disposition.USED:
+                place = _TIME_OF_KIND[EventKind(int(columns["kind"][row]))] if effective[row] > index_time else "issued"
+                found.put_aside(number, PutAside(place, "after-index-time", message))
     table = build_table(found.buffer, found.sources, keep)
     return _without_repeats(found, table)
 
@@ -209,6 +280,5 @@ def _issued_missing(found: Gatherer, place: str) -> list[Rejection]:
             message=f"{count} results of {key} carry no issued time; they count as known from their effective time",
             codes=(key,),
         )
-        for key, count in sorted(found.issued_missing.items())
+        for key, count in sorted(found.notes.issued_missing.items())
     ]
-

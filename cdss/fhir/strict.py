@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from decimal import Decimal
 
 import msgspec
 
 DEPTH_LIMIT = 64
 BOM = b"\xef\xbb\xbf"
 
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+# A fraction stays the text it is written as: no digit is lost, and encoding writes the same bytes again.
+_decode = msgspec.json.Decoder(float_hook=msgspec.Raw).decode
+_encode = msgspec.json.Encoder().encode
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
@@ -36,7 +36,7 @@ def read_strict(raw: bytes) -> object:
     Returns
     -------
     object
-        Objects as dict, arrays as list; fractions as `Decimal`, so that no digit is lost.
+        Objects as dict, arrays as list; fractions as `msgspec.Raw`, their text.
 
     Raises
     ------
@@ -61,13 +61,13 @@ def read_strict(raw: bytes) -> object:
         if encoded == raw or encoded == msgspec.json.format(raw, indent=-1):
             return value
     try:
-        slow = json.loads(raw, object_pairs_hook=_no_name_twice, parse_float=Decimal, parse_int=_whole)
+        slow = json.loads(raw, object_pairs_hook=_no_name_twice, parse_float=msgspec.Raw, parse_int=_whole)
     except (_NameTwice, RecursionError) as error:
         raise _first_fault(raw) from error
     return slow if value is None else value
 
 
-class _NameTwice(Exception):
+class _NameTwice(Exception):  # noqa: N818 - caught where it is raised
     pass
 
 
@@ -78,8 +78,8 @@ def _no_name_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _whole(text: str) -> int | Decimal:
-    return int(text) if len(text) < 20 else Decimal(text)
+def _whole(text: str) -> int | msgspec.Raw:
+    return int(text) if len(text) < 20 else msgspec.Raw(text)
 
 
 def _not_utf8(raw: bytes) -> StrictJsonError | None:
@@ -101,7 +101,7 @@ def _is_deep(value: object) -> bool:
         level = [
             member
             for holder in level
-            for member in (holder.values() if type(holder) is dict else holder)  # type: ignore[attr-defined]
+            for member in (holder.values() if type(holder) is dict else holder)
             if type(member) in (dict, list)
         ]
         if not level:

@@ -21,7 +21,7 @@ _PARTIAL = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
 _FIRST_ZONE, _LAST_ZONE = timedelta(hours=14), timedelta(hours=12)
 
 
-class TimeProblem(ValueError):
+class TimeProblem(ValueError):  # noqa: N818 - becomes a finding, never reaches a caller
     """A text that is no usable FHIR time; `reason` is a stable code."""
 
     def __init__(self, reason: str, message: str) -> None:

@@ -48,10 +48,9 @@ class Machine:
     team: TeamFit | None
 
     @classmethod
-    def of(
-        cls, booster: xgboost.Booster, calibrator: Logistic, bootstrap: Bootstrap, team: TeamFit | None
-    ) -> Machine:
-        """A machine around a booster."""
+    def of(cls, booster: xgboost.Booster, calibrator: Logistic, bootstrap: Bootstrap, team: TeamFit | None) -> Machine:
+        """A machine around a booster, which from now on scores on one thread: rows are few and results the same."""
+        booster.set_param({"nthread": 1})
         return cls(booster, forest_of(booster), calibrator, bootstrap, team)
 
     def score(self, values: Floats) -> Scores:
@@ -143,7 +142,9 @@ def open_release(path: Path, pinned: str | None = None) -> StoredRelease:
     except FileNotFoundError as error:
         raise UnknownModelError(f"{path.name}: no release here (no {MANIFEST}). Check the name or path.") from error
     if pinned is not None and sha256(raw) != pinned:
-        raise IntegrityError(f"{path.name}: the manifest is not the one this version of cdss was shipped with. {_FETCH}")
+        raise IntegrityError(
+            f"{path.name}: the manifest is not the one this version of cdss was shipped with. {_FETCH}"
+        )
     try:
         manifest = json.loads(raw)
         if canonical_bytes(manifest) != raw or manifest["schema"] != 1:
@@ -210,7 +211,10 @@ def read_machine(stored: StoredRelease, features: int) -> Machine:
         None if team is None else TeamFit.from_dict(team),
     )
     found = margins(booster, rows)
-    if expected.shape != found.shape or not (np.abs(found - expected) <= GOLDEN_TOLERANCE * (1 + np.abs(expected))).all():
+    if (
+        expected.shape != found.shape
+        or not (np.abs(found - expected) <= GOLDEN_TOLERANCE * (1 + np.abs(expected))).all()
+    ):
         raise IntegrityError(f"{place}: the trees answer a golden vector differently on this machine. {_FETCH}")
     if not (np.abs(machine.forest.margin(rows) - found) <= TOLERANCE).all():
         raise IntegrityError(f"{place}: two readings of the same trees differ. {_FETCH}")

@@ -132,9 +132,7 @@ class TeamFit:
         return cls(fit, clip, stored["n"])
 
 
-def fit_team(
-    machine_log_odds: Floats, estimates: Floats, outcome: NDArray[np.int64], clip: float = 0.01
-) -> TeamFit:
+def fit_team(machine_log_odds: Floats, estimates: Floats, outcome: NDArray[np.int64], clip: float = 0.01) -> TeamFit:
     """Fit the combination on rows scored out of fold.
 
     Parameters

@@ -11,6 +11,11 @@ from cdss.risk.calibrate import Floats
 TOLERANCE = 1e-4
 _MINUTE = 60_000_000
 _HOUR, _DAY = 60 * _MINUTE, 1440 * _MINUTE
+# How units are printed for a reader; everywhere else they are UCUM.
+_PRINTED = {
+    "1": "", "a": "years", "d": "days", "{score}": "", "[pH]": "", "mm[Hg]": "mmHg", "Cel": "°C", "10*3/uL": "10³/µL",
+    "mL/(24.h)": "mL in 24 h", "/min": "per minute",
+}  # fmt: skip
 
 
 def explain(spec: FeatureSpec, vector: FeatureVector, shap_values: Floats, margin: float) -> Explanation:
@@ -65,7 +70,9 @@ def _sentence(feature: FeatureDefinition, value: FeatureValue, shap: float, inde
         lookback = feature.readings[0].lookback
         when = f"in the {span_words(lookback)} before the index time" if lookback else "on record"
         return f"{feature.label}: nothing usable {when}; this {direction} the estimate."
-    return f"{_shown(feature, value)}{_when(value, index_time)} {direction} the estimate. {feature.about}"
+    spans_time = feature.readings[0].aggregate == "days_since_start"
+    when = "" if spans_time else _when(value, index_time)
+    return f"{_shown(feature, value)}{when} {direction} the estimate. {feature.about}"
 
 
 def _shown(feature: FeatureDefinition, value: FeatureValue) -> str:
@@ -76,9 +83,9 @@ def _shown(feature: FeatureDefinition, value: FeatureValue) -> str:
         return f"{feature.label} on record" if value.number else f"{feature.label} not on record"
     if reading.aggregate == "sex":
         return f"{feature.label} ({'female' if value.number else 'male'})"
-    unit = {"1": "", "a": " years", "d": " days", "{score}": "", "[pH]": ""}.get(feature.unit, f" {feature.unit}")
+    unit = _PRINTED.get(feature.unit, feature.unit)
     bound = f"{value.comparator} " if value.comparator else ""
-    return f"{feature.label} {bound}{value.number:.{feature.decimals}f}{unit}"
+    return f"{feature.label} {bound}{value.number:.{feature.decimals}f} {unit}".rstrip()
 
 
 def _when(value: FeatureValue, index_time: int) -> str:

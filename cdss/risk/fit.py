@@ -1,4 +1,4 @@
-"""Fitting a machine: trees on all rows, calibrator and team on rows scored out of fold, everything again for evidence."""
+"""Fitting a machine: trees on all rows, calibrator and team on rows scored out of fold; all again for the evidence."""
 
 from __future__ import annotations
 

@@ -54,7 +54,9 @@ class Forest:
                 feature = self.feature[trees, node]
                 absent = missing[block][rows, feature]
                 left = np.where(
-                    absent, self.left_if_missing[trees, node] == 1, narrow[block][rows, feature] < self.threshold[trees, node]
+                    absent,
+                    self.left_if_missing[trees, node] == 1,
+                    narrow[block][rows, feature] < self.threshold[trees, node],
                 )
                 node = 2 * node + np.where(left, 1, 2)
             found[block] = self.leaf[trees, node - (2**self.depth - 1)]
@@ -64,6 +66,17 @@ class Forest:
         """Log-odds of each row, shape (n,)."""
         total: NDArray[np.float64] = self.base + self.leaves(values).sum(axis=1)
         return total
+
+    def deepened(self, depth: int) -> Forest:
+        """The same trees padded to a greater depth."""
+        if depth == self.depth:
+            return self
+        extra = 2**depth - 2**self.depth
+        wide = [
+            np.concatenate((column, np.zeros((len(column), extra), column.dtype)), axis=1)
+            for column in (self.feature, self.threshold, self.left_if_missing)
+        ]
+        return Forest(depth, self.base, *wide, np.repeat(self.leaf, 2 ** (depth - self.depth), axis=1))
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers as base64 of little-endian arrays."""
@@ -111,6 +124,14 @@ def forest_of(booster: xgboost.Booster) -> Forest:
     for number, tree in enumerate(trees):
         _fill(tree, 0, 0, feature[number], threshold[number], left_if_missing[number], leaf[number])
     return Forest(depth, base, feature, threshold, left_if_missing, leaf)
+
+
+def joined(forests: Sequence[Forest]) -> Forest:
+    """Forests of one number of trees, one after another in the depth of the deepest, with a base margin of 0."""
+    depth = max(forest.depth for forest in forests)
+    deepened = [forest.deepened(depth) for forest in forests]
+    columns = (np.concatenate([getattr(forest, name) for forest in deepened]) for name in _FIELDS)
+    return Forest(depth, 0.0, *columns)
 
 
 def _depth(tree: Mapping[str, Sequence[int]], node: int = 0) -> int:

@@ -15,14 +15,14 @@ from cdss.domain.feature import IntervalSettings
 from cdss.errors import EvidenceError, IntegrityError
 from cdss.risk.calibrate import Floats, Logistic, expit, fit_logistic
 from cdss.risk.estimator import fit_trees, margins
-from cdss.risk.forest import Forest, forest_of
+from cdss.risk.forest import Forest, forest_of, joined
 
 _TRIES = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bootstrap:
-    """Members of the bootstrap: trees and calibrator of each.
+    """Members of the bootstrap: the trees of one after the trees of another in one forest, and a calibrator each.
 
     References
     ----------
@@ -30,21 +30,21 @@ class Bootstrap:
     """
 
     level: float
-    forests: tuple[Forest, ...]
+    forest: Forest
     calibrators: tuple[Logistic, ...]
 
     @property
     def method(self) -> str:
         """The method's name, as every interval carries it."""
-        return f"bootstrap of model and calibrator (B = {len(self.forests)}), normal on the log-odds"
+        return f"bootstrap of model and calibrator (B = {len(self.calibrators)}), normal on the log-odds"
 
     def spread(self, values: Floats) -> Floats:
         """Standard deviation of the members' calibrated log-odds, shape (n,)."""
-        each = [
-            calibrator.intercept + calibrator.weights[0] * forest.margin(values)
-            for forest, calibrator in zip(self.forests, self.calibrators, strict=True)
-        ]
-        return np.array([np.std(row, ddof=1) for row in np.stack(each, axis=1)])
+        members = len(self.calibrators)
+        margins = self.forest.leaves(values).reshape(len(values), members, -1).sum(axis=2)
+        intercepts = np.array([calibrator.intercept for calibrator in self.calibrators])
+        weights = np.array([calibrator.weights[0] for calibrator in self.calibrators])
+        return np.array([np.std(row, ddof=1) for row in intercepts + weights * margins])
 
     def interval(self, log_odds: float, spread: float) -> Interval:
         """The interval around one calibrated estimate."""
@@ -56,24 +56,19 @@ class Bootstrap:
         return {
             "method": self.method,
             "level": self.level,
-            "members": [
-                {"calibrator": calibrator.to_dict(), "forest": forest.to_dict()}
-                for forest, calibrator in zip(self.forests, self.calibrators, strict=True)
-            ],
+            "calibrators": [calibrator.to_dict() for calibrator in self.calibrators],
+            "forest": self.forest.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any], features: int) -> Bootstrap:
         """Read `to_dict` again."""
         try:
-            level, members = float(stored["level"]), list(stored["members"])
-            if not 0 < level < 1 or len(members) < 2:
+            level, stored_calibrators = float(stored["level"]), list(stored["calibrators"])
+            forest = Forest.from_dict(stored["forest"], features)
+            if not 0 < level < 1 or len(stored_calibrators) < 2 or len(forest.leaf) % len(stored_calibrators):
                 raise ValueError
-            return cls(
-                level,
-                tuple(Forest.from_dict(member["forest"], features) for member in members),
-                tuple(Logistic.from_dict(member["calibrator"], 1) for member in members),
-            )
+            return cls(level, forest, tuple(Logistic.from_dict(one, 1) for one in stored_calibrators))
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError("interval: not a complete bootstrap. Fetch the release again.") from error
 
@@ -111,6 +106,9 @@ def fit_bootstrap(
         else:
             raise EvidenceError("too few patients to bootstrap: bring more rows with and without the outcome.")
         booster = fit_trees(values[rows], outcome[rows], own, monotone, seed + 1 + member)
-        forests.append(forest_of(booster))
-        calibrators.append(fit_logistic([margins(booster, values[left])], outcome[left]))
-    return Bootstrap(settings.level, tuple(forests), tuple(calibrators))
+        forest, calibrator = forest_of(booster), fit_logistic([margins(booster, values[left])], outcome[left])
+        forests.append(forest)
+        # The joined forest has no base margin of its own, so each member's goes into its intercept.
+        shifted = calibrator.intercept + calibrator.weights[0] * forest.base
+        calibrators.append(Logistic(shifted, calibrator.weights))
+    return Bootstrap(settings.level, joined(forests), tuple(calibrators))

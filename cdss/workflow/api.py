@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -60,26 +61,19 @@ def assess_cohort(
     return pd.DataFrame([flat_answer(answer) for answer in answers], columns=list(flat_answer({})))
 
 
-def flat_answer(answer: Mapping[str, object]) -> dict[str, object]:
-    """One assessment as a flat row."""
-    interval, team = answer.get("interval") or {}, answer.get("team") or {}
-    reasons = answer.get("reasons") or ()
-    assert isinstance(interval, dict) and isinstance(team, dict)  # noqa: S101 - narrowed for the type checker
+def flat_answer(answer: Mapping[str, Any]) -> dict[str, object]:
+    """One assessment, in its public JSON form, as a flat row."""
+    interval, team = answer.get("interval", {}), answer.get("team", {})
+    reasons = [reason["code"] for reason in answer.get("reasons", ())]
+    plain = ("kind", "subject", "encounter", "index_time", "probability")
     return {
-        "kind": answer.get("kind"),
-        "subject": answer.get("subject"),
-        "encounter": answer.get("encounter"),
-        "index_time": answer.get("index_time"),
-        "probability": answer.get("probability"),
+        **{name: answer.get(name) for name in plain},
         "low": interval.get("low"),
         "high": interval.get("high"),
-        "log_odds": answer.get("log_odds"),
-        "band": answer.get("band"),
-        "flag": answer.get("flag"),
+        **{name: answer.get(name) for name in ("log_odds", "band", "flag")},
         "team_probability": team.get("probability"),
         "disagreement": team.get("disagreement"),
-        "reasons": " ".join(reason["code"] for reason in reasons) or None,  # type: ignore[attr-defined]
-        "id": answer.get("id"),
-        "inputs_digest": answer.get("inputs_digest"),
+        "reasons": " ".join(reasons) or None,
+        **{name: answer.get(name) for name in ("id", "inputs_digest")},
         "assessment": json.dumps(answer, ensure_ascii=False),
     }

@@ -39,9 +39,7 @@ class Scorer:
     path: Path
 
 
-def assess_rows(
-    scorer: Scorer, record: PatientRecord, rows: Sequence[CohortRow]
-) -> list[RiskEstimate | Abstention]:
+def assess_rows(scorer: Scorer, record: PatientRecord, rows: Sequence[CohortRow]) -> list[RiskEstimate | Abstention]:
     """Assess each row of a cohort, in its order.
 
     Raises
@@ -104,9 +102,7 @@ _NOT_FOUND = Reason(
 )
 
 
-def _head(
-    scorer: Scorer, row: CohortRow, vector: FeatureVector, findings: Sequence[Rejection]
-) -> dict[str, object]:
+def _head(scorer: Scorer, row: CohortRow, vector: FeatureVector, findings: Sequence[Rejection]) -> dict[str, object]:
     digest = inputs_digest(vector)
     seed = "\n".join((scorer.reference.digest, digest, row.subject, instant_text(row.index_time)))
     return {

@@ -47,7 +47,11 @@ def write_card(spec: FeatureSpec, evidence: Mapping[str, Any]) -> str:
         ),
         "",
         *_operating_point(evidence["operating_point"]),
-        *(_team(team, spec) if team else ["## Clinician and machine", "", "Not provided: no estimates were given.", ""]),
+        *(
+            _team(team, spec)
+            if team
+            else ["## Clinician and machine", "", "Not provided: no estimates were given.", ""]
+        ),
         "## Who is in and who is out",
         "",
         "| | rows |",
@@ -105,7 +109,7 @@ def _team(team: Mapping[str, Any], spec: FeatureSpec) -> list[str]:
                 for measure, label, digits in _MEASURES
             ),
             "",
-            f"Both together against the clinician alone: AUROC {_difference(table['team_against_clinician']['auroc'])}.",
+            f"Both together against the clinician: AUROC {_difference(table['team_against_clinician']['auroc'])}.",
             f"Machine against the clinician: AUROC {_difference(table['machine_against_clinician']['auroc'])}.",
             "",
         ]

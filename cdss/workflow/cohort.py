@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -20,7 +21,7 @@ _MEND = "Mend the row and try again."
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class CohortRow:
-    """One question: this subject, at this instant (microseconds), in this stay, with the clinician's estimate if any."""
+    """One question: a subject, an instant (microseconds), a stay; with the clinician's estimate, if any."""
 
     subject: str
     index_time: int
@@ -71,8 +72,13 @@ def cohort_row(subject: str, index_time: str, encounter: str = "", estimate: str
     )
 
 
-def read_cohort(source: str | Path | pd.DataFrame | Iterable[Mapping[str, object]]) -> list[CohortRow]:
-    """Rows of a cohort: a CSV file, a DataFrame or mappings with `subject, index_time[, encounter][, clinician_estimate]`.
+def read_cohort(source: str | Path | pd.DataFrame | Iterable[Mapping[Any, object]]) -> list[CohortRow]:
+    """Rows of a cohort, with the columns `subject, index_time[, encounter][, clinician_estimate]`.
+
+    Parameters
+    ----------
+    source : str, Path, DataFrame or mappings
+        A path is read as CSV.
 
     Raises
     ------
@@ -107,7 +113,7 @@ def read_outcomes(source: str | Path | pd.DataFrame) -> dict[tuple[str, int, str
 
 
 def _rows(
-    source: str | Path | pd.DataFrame | Iterable[Mapping[str, object]], needed: Sequence[str], allowed: Sequence[str]
+    source: str | Path | pd.DataFrame | Iterable[Mapping[Any, object]], needed: Sequence[str], allowed: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, str]]]:
     if isinstance(source, str | Path):
         yield from _file_rows(Path(source), needed, allowed)

@@ -12,11 +12,11 @@ from cdss.domain.assessment import Abstention, ModelReference, RiskEstimate
 from cdss.domain.feature import FeatureSpec
 from cdss.errors import IntegrityError, UnknownModelError, UsageError
 from cdss.features import read_spec
+from cdss.fhir.read import sole_subject
 from cdss.record import PatientRecord
 from cdss.risk.artefact import Machine, open_release, read_machine
 from cdss.workflow.assess import Scorer, assess_rows
 from cdss.workflow.cohort import CohortRow, cohort_row
-from cdss.fhir.read import sole_subject
 
 SHIPPED = "shipped.json"
 

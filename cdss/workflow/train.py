@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,9 +169,7 @@ def select(
     )  # fmt: skip
 
 
-def _why_not(
-    spec: FeatureSpec, record: PatientRecord, matrix: FeatureMatrix, number: int, row: CohortRow
-) -> list[str]:
+def _why_not(spec: FeatureSpec, record: PatientRecord, matrix: FeatureMatrix, number: int, row: CohortRow) -> list[str]:
     facts = record.patients.get(row.subject)
     if facts is None:
         return ["subject-not-found"]
@@ -192,15 +190,15 @@ def evidence_of(spec: FeatureSpec, found: Cohort, rows: TrainingRows, held_out: 
         "attrition": found.attrition,
         "abstained": found.abstained,
         "machine": evaluate(y, held_out.machine).to_dict(),
-        "bands": [
-            {"name": named.name, **band.to_dict()} for named, band in zip(spec.bands, bands, strict=True)
-        ],
+        "bands": [{"name": named.name, **band.to_dict()} for named, band in zip(spec.bands, bands, strict=True)],
         "operating_point": operating_point(y, held_out.machine, spec.threshold).to_dict(),
         "team": None,
     }
     both = np.flatnonzero(~np.isnan(held_out.team))
     if len(both):
-        evidence["team"] = _human_machine(spec, y[both], rows.estimates[both], held_out.machine[both], held_out.team[both])
+        evidence["team"] = _human_machine(
+            spec, y[both], rows.estimates[both], held_out.machine[both], held_out.team[both]
+        )
     return evidence
 
 
@@ -244,7 +242,7 @@ def _training_digest(found: Cohort) -> str:
     return sha256(canonical_bytes(rows))
 
 
-def _write(out: Path, files: dict[str, bytes], about: dict[str, object]) -> None:
+def _write(out: Path, files: Mapping[str, bytes], about: Mapping[str, object]) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
