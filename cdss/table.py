@@ -201,8 +201,15 @@ class EventTable(Sequence[ClinicalEvent]):
         return {int(ordered[start]): part for start, part in zip(starts, np.split(order, starts[1:]), strict=False)}
 
     def rows_of(self, kind: EventKind, keys: Sequence[str]) -> NDArray[np.int64]:
-        """Rows of one kind that carry any of these `system|code` keys, in table order."""
-        pairs = {pair for key in keys for pair in self._codesets_of_key.get((int(kind), key), ())}
+        """Rows of one kind that carry any of these `system|code` keys, in table order; `E11*` stands for all below E11."""
+        known = self._codesets_of_key
+        pairs: set[int] = set()
+        for key in keys:
+            if key.endswith("*"):
+                below = (found for (of, code), found in known.items() if of == kind and code.startswith(key[:-1]))
+                pairs.update(pair for found in below for pair in found)
+            else:
+                pairs.update(known.get((int(kind), key), ()))
         parts = [self._rows_of_pair[pair] for pair in pairs]
         if not parts:
             return np.empty(0, np.int64)

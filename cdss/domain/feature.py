@@ -18,7 +18,7 @@ class IfMissing(StrEnum):
 class Reading:
     """One way to get a feature from a record.
 
-    `lookback` is an ISO 8601 duration before the index time; without one the whole record counts. `per`, `within` and
+    A code is `system|code`; one that ends in `*` stands for every code that begins so, as in ICD. `lookback` is an ISO 8601 duration before the index time; without one the whole record counts. `per`, `within` and
     `factor` make a ratio of two observations: value = numerator / (denominator x factor), the denominator charted at
     most `within` before. `coverage` is the least time between the first and the last charted entry of a sum.
     """
@@ -129,11 +129,13 @@ class FeatureSpec:
         """The name of the one band a probability falls in."""
         return [band.name for band in self.bands if band.low <= probability][-1]
 
-    def code_keys(self) -> frozenset[str]:
-        """Every `system|code` key this model reads."""
+    def reads(self, codes: tuple[str, ...]) -> bool:
+        """Whether this model reads an event with any of these `system|code` keys."""
         readings = [reading for feature in self.features for reading in feature.readings]
         readings += [exclusion.reading for exclusion in self.exclusions]
-        return frozenset(key for reading in readings for key in (*reading.codes, *reading.per))
+        read = {key for reading in readings for key in (*reading.codes, *reading.per)}
+        prefixes = tuple(key[:-1] for key in read if key.endswith("*"))
+        return any(code in read or code.startswith(prefixes) for code in codes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import msgspec
@@ -37,6 +38,7 @@ AGGREGATES = {
     "medication": {"present", "count", "time_since"},
     "encounter": {"days_since_start", "count"},
 }  # fmt: skip
+_ONLY_WITH = {"coverage": "sum", "cap": "age", "factor": "ratio"}
 _IN_ANALYTE_UNIT = {"last", "first", "minimum", "maximum", "mean", "range", "delta"}
 
 
@@ -59,9 +61,9 @@ def read_spec(raw: bytes, place: str) -> FeatureSpec:
         document = tomllib.loads(raw.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SpecError(f"{place}: not readable as TOML ({error}). Mend the file.") from error
-    features = tuple(_feature(entry, place) for entry in document.pop("feature", ()))
-    exclusions = tuple(_exclusion(entry, place) for entry in document.pop("exclusion", ()))
-    bands = tuple(_make(Band, entry, f"{place}: band") for entry in document.pop("band", ()))
+    features = tuple(_feature(entry, place) for entry in _tables(document, "feature", place))
+    exclusions = tuple(_exclusion(entry, place) for entry in _tables(document, "exclusion", place))
+    bands = tuple(_make(Band, entry, f"{place}: band") for entry in _tables(document, "band", place))
     limit = _make(MissingLimit, document.pop("missing_limit", {"features": [], "most": 0}), f"{place}: missing_limit")
     interval = _make(IntervalSettings, document.pop("interval", {}), f"{place}: interval")
     team = _make(TeamSettings, document.pop("team", {}), f"{place}: team")
@@ -73,11 +75,22 @@ def read_spec(raw: bytes, place: str) -> FeatureSpec:
         },
         place,
     )  # fmt: skip
-    _check_whole(spec, place)
+    _check_names(spec, place)
+    _check_numbers(spec, place)
     return spec
 
 
-def _make(kind: type[T], entry: Mapping[str, Any], place: str) -> T:
+def _tables(entry: dict[str, Any], name: str, place: str) -> list[dict[str, Any]]:
+    """Take a list of tables out of an entry."""
+    found = entry.pop(name, [])
+    if not isinstance(found, list) or not all(isinstance(table, dict) for table in found):
+        raise SpecError(f"{place}: {name} is not a list of tables. Write [[{name}]] above each.")
+    return found
+
+
+def _make(kind: type[T], entry: object, place: str) -> T:
+    if not isinstance(entry, Mapping):
+        raise SpecError(f"{place}: is not a table of names and values. Write it as one.")
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(entry.keys() - names):
         raise SpecError(f"{place}: unknown entry {unknown[0]!r}. Known are {', '.join(sorted(names))}.")
@@ -92,10 +105,13 @@ def _make(kind: type[T], entry: Mapping[str, Any], place: str) -> T:
 
 def _feature(entry: dict[str, Any], place: str) -> FeatureDefinition:
     where = f"{place}: feature {entry.get('name', '?')}"
-    readings = tuple(_reading(reading, where) for reading in entry.pop("reading", ()))
+    readings = tuple(_reading(reading, where) for reading in _tables(entry, "reading", where))
     if not readings:
         raise SpecError(f"{where}: no reading. Say how it is read from a record.")
-    categories = tuple((key, label) for key, label in entry.pop("categories", {}).items())
+    named = entry.pop("categories", {})
+    if not isinstance(named, dict) or not all("|" in key for key in named):
+        raise SpecError(f"{where}: categories are a table of system|code = label.")
+    categories = tuple(named.items())
     feature = _make(FeatureDefinition, {**entry, "readings": readings, "categories": categories}, where)
     for reading in readings:
         if (reading.aggregate == "category") != bool(categories):
@@ -120,8 +136,12 @@ def _reading(entry: dict[str, Any], where: str) -> Reading:
         raise SpecError(f"{where}: aggregate {reading.aggregate!r} of kind {reading.kind} is not one of {known}.")
     if (reading.kind == "patient") == bool(reading.codes):
         raise SpecError(f"{where}: codes belong to every kind but patient.")
-    if (reading.aggregate == "ratio") != bool(reading.per and reading.within):
+    is_ratio = reading.aggregate == "ratio"
+    if bool(reading.per) != is_ratio or bool(reading.within) != is_ratio:
         raise SpecError(f"{where}: a ratio, and only a ratio, has per and within.")
+    for name, aggregate in _ONLY_WITH.items():
+        if name in entry and reading.aggregate != aggregate:
+            raise SpecError(f"{where}: {name} belongs to the aggregate {aggregate!r}.")
     for duration in (reading.lookback, reading.within, reading.coverage):
         if duration is not None:
             try:
@@ -139,14 +159,35 @@ def _exclusion(entry: dict[str, Any], place: str) -> Exclusion:
     return _make(Exclusion, {**entry, "reading": _reading(entry.pop("reading", {}), where)}, where)
 
 
-def _check_whole(spec: FeatureSpec, place: str) -> None:
+def _check_names(spec: FeatureSpec, place: str) -> None:
     names = [feature.name for feature in spec.features]
     if len(set(names)) != len(names) or not names:
         raise SpecError(f"{place}: feature names must be there, and each only once.")
     if unknown := set(spec.missing_limit.features) - set(names):
         raise SpecError(f"{place}: missing_limit names {sorted(unknown)[0]!r}, which is no feature.")
+    bands = [band.name for band in spec.bands]
+    if len(set(bands)) != len(bands):
+        raise SpecError(f"{place}: band names must be there only once each.")
+
+
+def _check_numbers(spec: FeatureSpec, place: str) -> None:
     lows = [band.low for band in spec.bands]
-    if not lows or lows[0] != 0 or lows != sorted(set(lows)) or lows[-1] >= 1:
+    if not lows or lows[0] != 0 or not all(low < high for low, high in pairwise([*lows, 1.0])):
         raise SpecError(f"{place}: bands start at 0 and rise, so that each probability falls in exactly one.")
-    if not 0 < spec.threshold < 1:
-        raise SpecError(f"{place}: threshold lies between 0 and 1.")
+    for name, value, most in (
+        ("threshold", spec.threshold, 1), ("disagreement", spec.disagreement, 1),
+        ("interval: level", spec.interval.level, 1), ("team: clip", spec.team.clip, 0.5),
+    ):  # fmt: skip
+        if not 0 < value < most:
+            raise SpecError(f"{place}: {name} lies between 0 and {most}.")
+    if spec.interval.members < 2 or spec.interval.rounds < 1:
+        raise SpecError(f"{place}: interval needs at least 2 members of at least 1 round.")
+    for name, least in (("rounds", 1), ("seed", 0)):
+        number = spec.estimator.get(name)
+        if type(number) is not int or number < least:
+            raise SpecError(f"{place}: estimator needs {name!r}, a whole number from {least}.")
+    if spec.horizon != "stay":
+        try:
+            parse_duration(spec.horizon)
+        except UsageError as error:
+            raise SpecError(f"{place}: horizon: {error}") from error

@@ -11,7 +11,6 @@ from cdss.domain.instant import NEVER
 from cdss.table import EventTable
 
 Ints = NDArray[np.int64]
-_PRELIMINARY = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,9 @@ class Windows:
 
 
 def subject_bounds(table: EventTable) -> tuple[Ints, Ints]:
-    """First row and row after the last of each subject number; equal where a subject has no event."""
-    first = np.zeros(len(table.subjects), np.int64)
-    stop = np.zeros(len(table.subjects), np.int64)
+    """First row and row after the last of each subject number; equal where a subject has no event, as for -1."""
+    first = np.zeros(len(table.subjects) + 1, np.int64)
+    stop = np.zeros(len(table.subjects) + 1, np.int64)
     if len(table):
         starts = np.flatnonzero(np.concatenate(([True], table.subject[1:] != table.subject[:-1])))
         first[table.subject[starts]] = starts
@@ -73,11 +72,10 @@ def known_windows(
     Returns
     -------
     Windows
-        Preliminary results are left out where a final one of the same time and code is known as well.
+        Of several results of one time and code only those of the best status known by then: a final one replaces a
+        preliminary one, a corrected one both.
     """
-    known_subject = subjects >= 0
-    low = np.where(known_subject, np.searchsorted(rows, bounds[0][subjects]), 0)
-    high = np.where(known_subject, np.searchsorted(rows, bounds[1][subjects]), 0)
+    low, high = np.searchsorted(rows, bounds[0][subjects]), np.searchsorted(rows, bounds[1][subjects])
     counts = high - low
     offsets = np.concatenate(([0], np.cumsum(counts)))
     owner = np.repeat(np.arange(len(subjects)), counts)
@@ -89,20 +87,20 @@ def known_windows(
     if lookback is not None:
         keep &= effective >= times - lookback
     windows = windows.only(keep)
-    return _without_preliminary(table, windows)
+    return _best_status(table, windows)
 
 
-def _without_preliminary(table: EventTable, windows: Windows) -> Windows:
+def _best_status(table: EventTable, windows: Windows) -> Windows:
     rows = windows.rows
     rank = table.rank[rows]
-    if not (rank == _PRELIMINARY).any():
+    if not len(rows) or rank.min() == rank.max():
         return windows
     owner, effective, codes = windows.owner, table.effective[rows], table.codes[rows]
     edge = (owner[1:] != owner[:-1]) | (effective[1:] != effective[:-1]) | (codes[1:] != codes[:-1])
     starts = np.flatnonzero(np.concatenate(([True], edge)))
     best = np.maximum.reduceat(rank, starts)
     group = np.cumsum(np.concatenate(([0], edge.astype(np.int64))))
-    return windows.only((rank > _PRELIMINARY) | (best[group] == _PRELIMINARY))
+    return windows.only(rank == best[group])
 
 
 def still_true(table: EventTable, windows: Windows, index_times: Ints) -> Windows:

@@ -78,7 +78,9 @@ def read_observation(observation: Observation, notes: Notes) -> list[EventRow]:
         except PutAside as fault:
             faults += 1
             notes.fault(fault, f"component[{number}]")
-    _check_blood_pressure(rows, not _PANELS.isdisjoint(keys), notes)
+    is_panel = not _PANELS.isdisjoint(keys)
+    if is_panel or observation.component:
+        _check_blood_pressure(rows, is_panel, notes)
     if faults and not rows:
         raise PutAside("component", "no-usable-part", "none of its components can be used", codes=keys)
     for row in rows:

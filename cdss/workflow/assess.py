@@ -58,10 +58,9 @@ def assess_rows(scorer: Scorer, record: PatientRecord, rows: Sequence[CohortRow]
         spec,
         [row.encounter for row in rows],
     )
-    keys = spec.code_keys()
     findings: dict[str, list[Rejection]] = defaultdict(list)
     for finding in record.rejections:
-        if finding.subject and (not finding.codes or not keys.isdisjoint(finding.codes)):
+        if finding.subject and (not finding.codes or spec.reads(finding.codes)):
             findings[finding.subject].append(finding)
     present = {*record.patients, *record.events.subjects}
     drafts = []

@@ -256,7 +256,7 @@ def test_age_is_counted_in_years_of_365_and_a_quarter_days() -> None:
 @pytest.mark.parametrize(
     ("birth", "days"),
     [
-        ("2000-06", 9378 - 29 / 2),  # 2000-06-01 is 9407 days before; the month's days lie 0 to 29 later
+        ("2000-06", 9407 - 29 / 2),  # 2000-06-01 is 9407 days before; the month's days lie 0 to 29 later
         ("2000", 9559 - 365 / 2),  # 2000-01-01 is 9559 days before; the year's days lie 0 to 365 later
     ],
 )
