@@ -84,7 +84,7 @@ def _write(out: str, suffix: str, answers: list[dict[str, Any]]) -> None:
 def _line(answer: dict[str, Any]) -> str:
     head = f"{show(answer['subject'])} at {answer['index_time']}: "
     if answer["kind"] == "abstention":
-        return head + "no estimate. " + " ".join(_reason(reason) for reason in answer["reasons"])
+        return "\n".join((head + "no estimate", *(_reason(reason) for reason in answer["reasons"])))
     interval = answer["interval"]
     return (
         f"{head}{answer['outcome']} {answer['probability']:.0%} ({interval['level']:.0%} interval "
@@ -94,4 +94,4 @@ def _line(answer: dict[str, Any]) -> str:
 
 
 def _reason(reason: dict[str, str]) -> str:
-    return f"[{reason['code']}] {reason['message']}. {reason['remedy']}"
+    return f"  {reason['code']}: {reason['message']}. {reason['remedy']}"

@@ -18,9 +18,10 @@ class IfMissing(StrEnum):
 class Reading:
     """One way to get a feature from a record.
 
-    A code is `system|code`; one that ends in `*` stands for every code that begins so, as in ICD. `lookback` is an ISO 8601 duration before the index time; without one the whole record counts. `per`, `within` and
-    `factor` make a ratio of two observations: value = numerator / (denominator x factor), the denominator charted at
-    most `within` before. `coverage` is the least time between the first and the last charted entry of a sum.
+    A code is `system|code`; one that ends in `*` stands for every code that begins so, as in ICD. `lookback` is an
+    ISO 8601 duration before the index time; without one the whole record counts. `per`, `within` and `factor` make
+    a ratio of two observations: value = numerator / (denominator x factor), the denominator charted at most
+    `within` before. `coverage` is the least time between the first and the last charted entry of a sum.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Reading:
 class FeatureDefinition:
     """One feature: its readings in the order they are tried, its unit and its words for a clinician.
 
+    A patient with less than `at_least` is outside the population.
     `categories` are the `system|code` keys of a coded answer with their labels; the feature's number is the position.
     `monotone` is +1 or -1 where physiology demands that the risk never falls (rises) as the value rises.
     """
@@ -49,6 +51,7 @@ class FeatureDefinition:
     readings: tuple[Reading, ...]
     if_missing: IfMissing = IfMissing.ALLOW
     remedy: str = ""
+    at_least: float | None = None
     monotone: int = 0
     categories: tuple[tuple[str, str], ...] = ()
     decimals: int = 1
@@ -112,7 +115,6 @@ class FeatureSpec:
     population: str
     intended_use: str
     not_for: str
-    min_age: float
     threshold: float
     disagreement: float
     team_question: str

@@ -10,7 +10,7 @@ from cdss.domain.event import EventKind, Severity
 from cdss.domain.instant import NEVER
 from cdss.fhir.concept import read_codes
 from cdss.fhir.finding import Notes, PutAside
-from cdss.fhir.schema import Activity, Condition, Encounter, Patient, Period
+from cdss.fhir.schema import Activity, Condition, Encounter, Patient, Period, camel
 from cdss.fhir.times import TimeProblem, read_birth, read_time
 from cdss.record import Block, PatientFacts
 from cdss.table import UNKNOWN_TIME, EventRow
@@ -140,9 +140,9 @@ def read_activity(activity: Activity, rule: ActivityRule, codes: tuple[str, ...]
         concept = activity.code if rule.kind is EventKind.PROCEDURE else activity.medication_codeable_concept
         codes = read_codes(concept, "code" if rule.kind is EventKind.PROCEDURE else "medicationCodeableConcept", notes)
     for name in rule.times:
-        if span := _interval(getattr(activity, name), name):
+        if span := _interval(getattr(activity, name), camel(name)):
             return [EventRow(kind=rule.kind, codes=codes, effective=span[0], known=span[0], end=span[1])]
-    raise PutAside(rule.times[0], "time-missing", "nothing says when this was")
+    raise PutAside(camel(rule.times[0]), "time-missing", "nothing says when this was")
 
 
 def read_patient(patient: Patient, subject: str, modifier: str, notes: Notes) -> PatientFacts:

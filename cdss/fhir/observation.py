@@ -13,7 +13,7 @@ from cdss.domain.coding import LOINC
 from cdss.domain.event import EventKind
 from cdss.fhir.concept import read_codes
 from cdss.fhir.finding import Notes, PutAside
-from cdss.fhir.schema import CodeableConcept, Observation, Quantity, Value
+from cdss.fhir.schema import CodeableConcept, Observation, Quantity, Value, camel
 from cdss.fhir.times import TimeProblem, read_time
 from cdss.table import EventRow
 from cdss.units import Analyte, analyte_for, analytes, convert, read_unit
@@ -171,7 +171,7 @@ def _read_value(
     if unreadable:
         if analyte is None:
             return None
-        raise PutAside(_camel(unreadable[0]), "value-not-quantity", "a number is read from a Quantity only", codes=keys)
+        raise PutAside(camel(unreadable[0]), "value-not-quantity", "a number is read from a Quantity only", codes=keys)
     if not isinstance(quantity, UnsetType):
         return _read_quantity(quantity, measured, notes, prefix)
     if whole_number is not UNSET:
@@ -273,11 +273,6 @@ def _check_blood_pressure(rows: list[EventRow], is_panel: bool, notes: Notes) ->
 
 def _text(value: str | UnsetType) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.title() for part in rest)
 
 
 def _range(limits: tuple[float, float]) -> str:

@@ -11,6 +11,12 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType, field
 
 
+def camel(name: str) -> str:
+    """The name of a FHIR element from the name of a field here."""
+    first, *rest = name.split("_")
+    return first + "".join(part.title() for part in rest)
+
+
 class Coding(Struct, frozen=True):
     """FHIR Coding, without the display: it is never compared."""
 

@@ -190,13 +190,14 @@ def _patients(found: Gatherer) -> dict[str, PatientFacts]:
 
 def _settle_owners(found: Gatherer, patients: dict[str, PatientFacts], subject: str | None, closed: bool) -> None:
     renamed: dict[int, str] = {}
-    wanted = subject if subject is not None else next(iter(patients)) if len(patients) == 1 else None
+    wanted = subject if subject is not None else next(iter(patients)) if closed and len(patients) == 1 else None
     for number, owner in enumerate(found.subjects):
         if owner is None or owner == wanted:
             continue
         if owner.startswith(BY_IDENTIFIER):
             named = found.identifiers.get(owner.removeprefix(BY_IDENTIFIER), set())
             if len(named) != 1:
+                found.subjects[number] = None  # it may be anyone's, so the finding reaches whoever asks
                 fault = PutAside("subject", "subject-unresolved", "no one patient of the source has this identifier")
                 found.put_aside(number, fault)
                 continue
@@ -204,7 +205,7 @@ def _settle_owners(found: Gatherer, patients: dict[str, PatientFacts], subject: 
             found.subjects[number] = renamed[number] = owner
         if wanted is None or owner == wanted:
             continue
-        if owner in patients and not closed:
+        if not closed and (owner in patients or not patients):
             found.drop(number)
         elif found.dispositions[number] == Disposition.USED:
             found.subjects[number] = None  # so that the finding reaches whoever asked for the other patient

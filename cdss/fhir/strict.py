@@ -120,6 +120,13 @@ def _check_depth(raw: bytes) -> None:
             depth -= 1
 
 
+def _unescaped(token: bytes) -> bytes:
+    try:
+        return _encode(msgspec.json.decode(token))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return token
+
+
 def _first_fault(raw: bytes) -> StrictJsonError:
     """Find the place of a fault already known to be there; only ever called on input that is refused."""
     try:
@@ -137,9 +144,10 @@ def _first_fault(raw: bytes) -> StrictJsonError:
             if names:
                 names.pop()
         elif token == b":" and names and (seen := names[-1]) is not None:
-            if previous[0] in seen:
+            name = _unescaped(previous[0])
+            if name in seen:
                 return StrictJsonError("json-duplicate-name", "a name stands twice in one object", raw, previous[1])
-            seen.add(previous[0])
+            seen.add(name)
         previous = token, offset
     try:
         json.loads(raw)

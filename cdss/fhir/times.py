@@ -10,7 +10,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
-from cdss.domain.instant import to_micros
+from cdss.domain.instant import from_micros, to_micros
 
 _INSTANT = re.compile(
     r"(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:)(\d\d)(\.\d+)?"
@@ -46,6 +46,7 @@ def read_time(text: str) -> tuple[int, int]:
             extra = timedelta(seconds=1) if second == "60" else timedelta()
             moment = datetime.fromisoformat(f"{whole}{'59' if extra else second}{(fraction or '')[:7]}{zone}")
             micros = to_micros(moment + extra)
+            from_micros(micros)  # the first and the last day of the calendar may lie outside it in UTC
             return micros, micros
         if partial := _PARTIAL.fullmatch(text):
             first, last = _days(*partial.groups())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from cdss.domain.assessment import Reason
 from cdss.domain.feature import FeatureDefinition, FeatureSpec, FeatureVector, IfMissing
 from cdss.record import Block
+from cdss.risk.words import span_words, unit_words
 
 _BLOCK_REMEDY = {
     "deceased": "None: no estimate is made for a patient who has died by the index time.",
@@ -35,16 +36,17 @@ def abstention_reasons(spec: FeatureSpec, vector: FeatureVector, blocks: Sequenc
             absent.add(feature.name)
             if feature.if_missing is not IfMissing.ALLOW:
                 reasons.append(_missing(feature))
-        elif _is_age(feature) and value.number < spec.min_age:
+        elif feature.at_least is not None and value.number < feature.at_least:
             reasons.append(
                 Reason(
                     code="not-eligible",
                     feature=feature.name,
-                    message=f"the model was made for patients of {spec.min_age:g} years and over",
-                    remedy="None: no estimate is meant for this patient.",
+                    message=f"{feature.label}: below the {feature.at_least:g} {unit_words(feature.unit)} at which the "
+                    "model's population begins",
+                    remedy="None at this index time: the model was not made for this patient now.",
                 )
             )
-    lacking = [name for name in spec.missing_limit.features if name in absent]
+    lacking = [f.label for f in spec.features if f.name in absent and f.name in spec.missing_limit.features]
     if len(lacking) > spec.missing_limit.most:
         count = len(spec.missing_limit.features)
         reasons.append(
@@ -62,23 +64,14 @@ def _remedy(block: Block) -> str:
     return _BLOCK_REMEDY.get(block.reason, "Mend the record at the source.")
 
 
-def _is_age(feature: FeatureDefinition) -> bool:
-    return feature.readings[0].kind == "patient" and feature.readings[0].aggregate == "age"
-
-
 def _missing(feature: FeatureDefinition) -> Reason:
     lookback = feature.readings[0].lookback
     where = f"within {span_words(lookback)} before the index time" if lookback else "by the index time"
+    unit = f" in {unit_words(feature.unit)}" if unit_words(feature.unit) else ""
     code = "required-missing" if feature.if_missing is IfMissing.REQUIRED else "not-eligible"
     return Reason(
         code=code,
         feature=feature.name,
         message=f"{feature.label}: nothing usable is on record {where}",
-        remedy=feature.remedy or f"Measure or record {feature.label} in {feature.unit} {where}.",
+        remedy=feature.remedy or f"Measure or record it{unit} {where}.",
     )
-
-
-def span_words(duration: str) -> str:
-    """An ISO 8601 duration of hours or days in words."""
-    number = duration.strip("PTHD")
-    return f"{number} {'hours' if 'H' in duration else 'days'}"

@@ -5,17 +5,12 @@ from __future__ import annotations
 from cdss.domain.assessment import Contribution, Explanation
 from cdss.domain.feature import FeatureDefinition, FeatureSpec, FeatureValue, FeatureVector
 from cdss.errors import IntegrityError
-from cdss.risk.abstain import span_words
 from cdss.risk.calibrate import Floats
+from cdss.risk.words import span_words, unit_words
 
 TOLERANCE = 1e-4
 _MINUTE = 60_000_000
 _HOUR, _DAY = 60 * _MINUTE, 1440 * _MINUTE
-# How units are printed for a reader; everywhere else they are UCUM.
-_PRINTED = {
-    "1": "", "a": "years", "d": "days", "{score}": "", "[pH]": "", "mm[Hg]": "mmHg", "Cel": "°C", "10*3/uL": "10³/µL",
-    "mL/(24.h)": "mL in 24 h", "/min": "per minute",
-}  # fmt: skip
 
 
 def explain(spec: FeatureSpec, vector: FeatureVector, shap_values: Floats, margin: float) -> Explanation:
@@ -83,7 +78,7 @@ def _shown(feature: FeatureDefinition, value: FeatureValue) -> str:
         return f"{feature.label} on record" if value.number else f"{feature.label} not on record"
     if reading.aggregate == "sex":
         return f"{feature.label} ({'female' if value.number else 'male'})"
-    unit = _PRINTED.get(feature.unit, feature.unit)
+    unit = unit_words(feature.unit)
     bound = f"{value.comparator} " if value.comparator else ""
     return f"{feature.label} {bound}{value.number:.{feature.decimals}f} {unit}".rstrip()
 

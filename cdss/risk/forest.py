@@ -130,8 +130,14 @@ def joined(forests: Sequence[Forest]) -> Forest:
     """Forests of one number of trees, one after another in the depth of the deepest, with a base margin of 0."""
     depth = max(forest.depth for forest in forests)
     deepened = [forest.deepened(depth) for forest in forests]
-    columns = (np.concatenate([getattr(forest, name) for forest in deepened]) for name in _FIELDS)
-    return Forest(depth, 0.0, *columns)
+    return Forest(
+        depth,
+        0.0,
+        feature=np.concatenate([forest.feature for forest in deepened]),
+        threshold=np.concatenate([forest.threshold for forest in deepened]),
+        left_if_missing=np.concatenate([forest.left_if_missing for forest in deepened]),
+        leaf=np.concatenate([forest.leaf for forest in deepened]),
+    )
 
 
 def _depth(tree: Mapping[str, Sequence[int]], node: int = 0) -> int:

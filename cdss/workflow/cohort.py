@@ -51,7 +51,8 @@ def cohort_row(subject: str, index_time: str, encounter: str = "", estimate: str
     try:
         instant = parse_index_time(index_time)
     except (UsageError, OverflowError) as error:
-        raise CohortError(place=place, reason=str(error).rstrip("."), remedy=_MEND) from error
+        reason, _, remedy = str(error).partition(". ")
+        raise CohortError(place=place, reason=reason, remedy=remedy or _MEND) from error
     probability = None
     if estimate.strip():
         try:

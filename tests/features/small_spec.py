@@ -18,7 +18,6 @@ horizon = "P30D"
 population = "Adults."
 intended_use = "Tests."
 not_for = "Patients."
-min_age = 18.0
 threshold = 0.5
 disagreement = 0.3
 team_question = "How many of 100?"
@@ -61,9 +60,7 @@ def spec_of(*features: str) -> FeatureSpec:
     return read_spec(toml(*features).encode(), "spec.toml")
 
 
-def features_of(
-    spec: FeatureSpec, *told: Told, index_time: str = INDEX, encounter: str | None = None
-) -> FeatureMatrix:
+def features_of(spec: FeatureSpec, *told: Told, index_time: str = INDEX, encounter: str | None = None) -> FeatureMatrix:
     """The features of some patients, all at one index time."""
     record = record_of(*told)
     return build_features(

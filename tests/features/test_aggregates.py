@@ -158,7 +158,9 @@ def test_fio2_is_never_assumed() -> None:
 
 # ---- category -------------------------------------------------------------------------------------------------------
 
-GROUP = 'kind = "observation"\naggregate = "category"\ncodes = ["https://cdss.example/fhir/CodeSystem/support2|dzgroup"]'
+GROUP = (
+    'kind = "observation"\naggregate = "category"\ncodes = ["https://cdss.example/fhir/CodeSystem/support2|dzgroup"]'
+)
 GROUPS = (
     '[feature.categories]\n"https://cdss.example/fhir/CodeSystem/support2|chf" = "Heart failure"\n'
     '"https://cdss.example/fhir/CodeSystem/support2|coma" = "Coma"'

@@ -19,8 +19,8 @@ BASE = "https://fhir.example.org/r4/"
 Resource = dict[str, Any]
 
 
-def patient(name: str = "p1", **changes: Any) -> Resource:
-    return {"resourceType": "Patient", "id": name, "gender": "female", "birthDate": "1958-05-17"} | changes
+def patient(own_id: str = "p1", **changes: Any) -> Resource:
+    return {"resourceType": "Patient", "id": own_id, "gender": "female", "birthDate": "1958-05-17"} | changes
 
 
 def code(*codes: str, system: str = LOINC) -> Resource:
@@ -31,11 +31,11 @@ def quantity(value: Any = 3.9, unit: str = "mmol/L", **changes: Any) -> Resource
     return {"value": value, "unit": unit, "system": UCUM, "code": unit} | changes
 
 
-def potassium(name: str = "k", **changes: Any) -> Resource:
+def potassium(own_id: str = "k", **changes: Any) -> Resource:
     """A potassium of 3.9 mmol/L; a change to None leaves the element out."""
     resource = {
         "resourceType": "Observation",
-        "id": name,
+        "id": own_id,
         "status": "final",
         "code": code("2823-3"),
         "subject": {"reference": "Patient/p1"},
@@ -45,8 +45,8 @@ def potassium(name: str = "k", **changes: Any) -> Resource:
     return {element: value for element, value in resource.items() if value is not None}
 
 
-def measured(loinc: str, value: Any, unit: str, **changes: Any) -> Resource:
-    return potassium(code=code(loinc), valueQuantity=quantity(value, unit), **changes)
+def measured(loinc: str, value: Any, unit: str, own_id: str = "k", **changes: Any) -> Resource:
+    return potassium(own_id, code=code(loinc), valueQuantity=quantity(value, unit), **changes)
 
 
 def pressure(systolic: Any = 124, diastolic: Any = 76, panel: str = "85354-9", **changes: Any) -> Resource:

@@ -81,7 +81,8 @@ def test_zones_are_compared_as_instants(tmp_path: Path) -> None:
             None, {"time-reversed"}, id="a-period-that-runs-backwards",
         ),
         pytest.param(
-            NO_TIME | {"effectivePeriod": {"start": "2025-09-03T10:00:00Z"}}, None, {"time-missing"}, id="an-open-period"
+            NO_TIME | {"effectivePeriod": {"start": "2025-09-03T10:00:00Z"}},
+            None, {"time-missing"}, id="an-open-period",
         ),
         pytest.param(NO_TIME | {"effectiveTiming": {}}, None, {"time-missing"}, id="a-timing"),
         pytest.param(NO_TIME | {"effectiveInstant": "2025-09-03T10:00:00Z"}, "3.9 mmol/L", set(), id="an-instant"),
