@@ -201,7 +201,7 @@ class EventTable(Sequence[ClinicalEvent]):
         return {int(ordered[start]): part for start, part in zip(starts, np.split(order, starts[1:]), strict=False)}
 
     def rows_of(self, kind: EventKind, keys: Sequence[str]) -> NDArray[np.int64]:
-        """Rows of one kind, in table order, that carry any of these `system|code` keys; `E11*` stands for all below E11."""
+        """Rows of one kind, in table order, that carry any of these `system|code` keys; `E11*` stands for all below."""
         known = self._codesets_of_key
         pairs: set[int] = set()
         for key in keys:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from cdss.cli.output import print_json, progress, show, source_size, whole_file
 from cdss.errors import UsageError
 from cdss.fhir.read import read, sole_subject, subject_name
+from cdss.record import PatientRecord
 from cdss.workflow.cohort import CohortRow, cohort_row, read_cohort
-from cdss.workflow.model import load_model
+from cdss.workflow.model import Model, load_model
 
 _BATCH = 500
 
@@ -29,25 +32,33 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.cohort:
         subject = arguments.subject or sole_subject(record)
         rows = [cohort_row(subject, arguments.index_time, place="--index-time")]
-    answers: list[dict[str, Any]] = []
     with progress("assessing", len(rows), "patients", quiet=arguments.json) as advance:
-        for start in range(0, len(rows), _BATCH):
-            batch = rows[start : start + _BATCH]
-            answers += [answer.to_dict() for answer in model.assess_rows(record, batch)]
-            advance(len(batch))
-    if arguments.out:
-        _write(arguments.out, suffix, answers)
-        estimates = sum(answer["kind"] == "estimate" for answer in answers)
-        summary = {"out": arguments.out, "estimates": estimates, "abstentions": len(answers) - estimates}
-        if arguments.json:
-            print_json(summary)
+        answers = _answers(model, record, rows, advance)
+        if arguments.out:
+            _report(arguments, _write(arguments.out, suffix, answers))
+        elif arguments.json:
+            found = list(answers)
+            print_json(found if arguments.cohort else found[0])
         else:
-            print(f"{estimates} estimates and {len(answers) - estimates} abstentions in {arguments.out}")
-    elif arguments.json:
-        print_json(answers if arguments.cohort else answers[0])
+            for answer in answers:
+                print(_line(answer))
+
+
+def _answers(
+    model: Model, record: PatientRecord, rows: list[CohortRow], advance: Callable[[int], Any]
+) -> Iterator[dict[str, Any]]:
+    for start in range(0, len(rows), _BATCH):
+        batch = rows[start : start + _BATCH]
+        yield from (answer.to_dict() for answer in model.assess_rows(record, batch))
+        advance(len(batch))
+
+
+def _report(arguments: argparse.Namespace, kinds: Counter[str]) -> None:
+    summary = {"out": arguments.out, "estimates": kinds["estimate"], "abstentions": kinds["abstention"]}
+    if arguments.json:
+        print_json(summary)
     else:
-        for answer in answers:
-            print(_line(answer))
+        print(f"{summary['estimates']} estimates and {summary['abstentions']} abstentions in {arguments.out}")
 
 
 def read_one(arguments: argparse.Namespace) -> tuple[Any, list[CohortRow]]:
@@ -66,19 +77,23 @@ def _suffix(out: str | None) -> str:
     return suffix
 
 
-def _write(out: str, suffix: str, answers: list[dict[str, Any]]) -> None:
+def _write(out: str, suffix: str, answers: Iterator[dict[str, Any]]) -> Counter[str]:
+    kinds: Counter[str] = Counter()
     with whole_file(out) as scratch:
         if suffix == ".parquet":
             import pandas as pd
 
             from cdss.workflow.api import flat_answer
 
-            columns = list(flat_answer({}))
-            pd.DataFrame([flat_answer(answer) for answer in answers], columns=columns).to_parquet(scratch)
-            return
+            flat = [flat_answer(answer) for answer in answers]
+            kinds.update(str(row["kind"]) for row in flat)
+            pd.DataFrame(flat, columns=list(flat_answer({}))).to_parquet(scratch)
+            return kinds
         with scratch.open("w", encoding="utf-8") as lines:
             for answer in answers:
+                kinds[answer["kind"]] += 1
                 lines.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    return kinds
 
 
 def _line(answer: dict[str, Any]) -> str:

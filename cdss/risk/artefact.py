@@ -104,7 +104,8 @@ def write_release(out: Path, files: Mapping[str, bytes], about: Mapping[str, obj
         Name, version and whatever else the manifest states; no floats.
     """
     listed = {name: {"sha256": sha256(files[name]), "bytes": len(files[name])} for name in FILES}
-    manifest = canonical_bytes({"schema": 1, **about, "xgboost": xgboost.__version__, "files": listed})
+    body = {"schema": 1, **about, "xgboost": xgboost.__version__, "files": listed}
+    manifest = canonical_bytes({**body, "self": sha256(canonical_bytes(body))})
     for name in FILES:
         (out / name).write_bytes(files[name])
     (out / MANIFEST).write_bytes(manifest)
@@ -147,13 +148,14 @@ def open_release(path: Path, pinned: str | None = None) -> StoredRelease:
         )
     try:
         manifest = json.loads(raw)
-        if canonical_bytes(manifest) != raw or manifest["schema"] != 1:
+        body = {name: value for name, value in manifest.items() if name != "self"}
+        if canonical_bytes(manifest) != raw or manifest["self"] != sha256(canonical_bytes(body)) or body["schema"] != 1:
             raise ValueError
         listed = {name: (entry["sha256"], entry["bytes"]) for name, entry in manifest["files"].items()}
         if not isinstance(manifest["name"], str) or not isinstance(manifest["version"], str):
             raise TypeError
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise IntegrityError(f"{path.name}: {MANIFEST} is not a manifest of schema 1. {_FETCH}") from error
+        raise IntegrityError(f"{path.name}: {MANIFEST} was changed, or is not of schema 1. {_FETCH}") from error
     if set(listed) != set(FILES):
         raise IntegrityError(f"{path.name}: the manifest does not list exactly the files of a release. {_FETCH}")
     files = {}

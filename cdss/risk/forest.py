@@ -72,11 +72,14 @@ class Forest:
         if depth == self.depth:
             return self
         extra = 2**depth - 2**self.depth
-        wide = [
-            np.concatenate((column, np.zeros((len(column), extra), column.dtype)), axis=1)
-            for column in (self.feature, self.threshold, self.left_if_missing)
-        ]
-        return Forest(depth, self.base, *wide, np.repeat(self.leaf, 2 ** (depth - self.depth), axis=1))
+        return Forest(
+            depth,
+            self.base,
+            feature=np.pad(self.feature, ((0, 0), (0, extra))),
+            threshold=np.pad(self.threshold, ((0, 0), (0, extra))),
+            left_if_missing=np.pad(self.left_if_missing, ((0, 0), (0, extra))),
+            leaf=np.repeat(self.leaf, 2 ** (depth - self.depth), axis=1),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers as base64 of little-endian arrays."""
@@ -106,8 +109,10 @@ class Forest:
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError("forest: not a complete ensemble of trees. Fetch the release again.") from error
         forest = cls(depth, base, **arrays)
-        if not ((forest.feature >= 0) & (forest.feature < features)).all() or not np.isfinite(forest.leaf).all():
+        if not ((forest.feature >= 0) & (forest.feature < features)).all():
             raise IntegrityError("forest: names features the model does not have. Fetch the release again.")
+        if not all(np.isfinite(part).all() for part in (forest.base, forest.threshold, forest.leaf)):
+            raise IntegrityError("forest: holds numbers that are not finite. Fetch the release again.")
         return forest
 
 

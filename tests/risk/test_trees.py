@@ -14,7 +14,7 @@ from cdss.domain.feature import IntervalSettings
 from cdss.errors import EvidenceError, IntegrityError
 from cdss.risk.calibrate import Logistic, expit
 from cdss.risk.estimator import contributions, fit_trees, margins
-from cdss.risk.forest import Forest, forest_of
+from cdss.risk.forest import Forest, forest_of, joined
 from cdss.risk.interval import Bootstrap, fit_bootstrap
 
 SHAPES = [
@@ -156,9 +156,9 @@ def test_an_interval_is_normal_on_the_log_odds() -> None:
 
 
 def test_members_that_agree_give_no_spread_and_members_that_differ_do() -> None:
-    forest = forest_of(grown())
-    same = Bootstrap(0.9, (forest, forest), (Logistic(0, (1,)), Logistic(0, (1,))))
-    apart = Bootstrap(0.9, (forest, forest), (Logistic(0, (1,)), Logistic(2, (1,))))
+    twice = joined([forest_of(grown()), forest_of(grown())])
+    same = Bootstrap(0.9, twice, (Logistic(0, (1,)), Logistic(0, (1,))))
+    apart = Bootstrap(0.9, twice, (Logistic(0, (1,)), Logistic(2, (1,))))
     values = new_rows(5, 3, 1)
     assert same.spread(values).tolist() == [0] * 5
     assert apart.spread(values) == pytest.approx([np.sqrt(2)] * 5)
@@ -176,6 +176,30 @@ def test_patients_are_drawn_and_not_rows() -> None:
     assert bootstrap(groups=paired).to_dict() != bootstrap().to_dict()
 
 
+def test_a_member_added_or_lost_is_noticed() -> None:
+    stored = bootstrap().to_dict()
+    with pytest.raises(IntegrityError):
+        Bootstrap.from_dict({**stored, "calibrators": [*stored["calibrators"], stored["calibrators"][0]]}, 3)
+
+
+@pytest.mark.parametrize("depths", [(1, 3), (3, 1), (2, 2)])
+def test_trees_joined_keep_their_leaves_whatever_their_depths(depths: tuple[int, int]) -> None:
+    forests = [forest_of(grown(max_depth=depth)) for depth in depths]
+    values = new_rows(40, 3, 6)
+    together = joined(forests).leaves(values)
+    assert (together == np.concatenate([forest.leaves(values) for forest in forests], axis=1)).all()
+
+
+def test_the_spread_is_that_of_the_members_calibrated_log_odds() -> None:
+    forests = [forest_of(grown(seed=1)), forest_of(grown(seed=2, base_score=0.3))]
+    fits = [Logistic(0.2, (1.1,)), Logistic(-0.3, (0.8,))]
+    shifted = [Logistic(fit.intercept + fit.weights[0] * f.base, fit.weights) for fit, f in zip(fits, forests, strict=True)]
+    values = new_rows(10, 3, 8)
+    each = [fit.intercept + fit.weights[0] * f.margin(values) for fit, f in zip(fits, forests, strict=True)]
+    found = Bootstrap(0.9, joined(forests), tuple(shifted)).spread(values)
+    assert found == pytest.approx(np.abs(each[0] - each[1]) / np.sqrt(2), abs=1e-9)
+
+
 def test_a_bootstrap_is_stored_as_numbers_and_read_again() -> None:
     found = bootstrap()
     again = Bootstrap.from_dict(json.loads(json.dumps(found.to_dict())), 3)
@@ -183,8 +207,13 @@ def test_a_bootstrap_is_stored_as_numbers_and_read_again() -> None:
     assert again.spread(values).tolist() == found.spread(values).tolist()
 
 
-@pytest.mark.parametrize("change", [{"level": 1.0}, {"level": 0}, {"level": "x"}, {"members": []}, {"members": [{}]},
-                                    {"members": 3}, {"level": float("nan")}])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"level": 1.0}, {"level": 0}, {"level": "x"}, {"level": float("nan")}, {"calibrators": []},
+        {"calibrators": [{}]}, {"calibrators": [{}, {}, {}, {}]}, {"calibrators": 3}, {"forest": {}}, {"forest": None},
+    ],
+)  # fmt: skip
 def test_an_incomplete_bootstrap_is_not_used(change: dict[str, object]) -> None:
     with pytest.raises(IntegrityError):
         Bootstrap.from_dict({**bootstrap().to_dict(), **change}, 3)
