@@ -183,37 +183,28 @@ class EventTable(Sequence[ClinicalEvent]):
         return {subject: number for number, subject in enumerate(self.subjects)}
 
     @cached_property
-    def _codesets_of_key(self) -> dict[tuple[int, str], list[int]]:
-        present = np.unique(self.codes.astype(np.int64) * 8 + self.kind)
-        found: dict[tuple[int, str], list[int]] = {}
-        for pair in present.tolist():
-            number, kind = divmod(pair, 8)
+    def _codesets_of_key(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for number in np.unique(self.codes).tolist():
             for key in self.codesets[number]:
-                found.setdefault((kind, key), []).append(pair)
+                found.setdefault(key, []).append(number)
         return found
 
-    @cached_property
-    def _rows_of_pair(self) -> dict[int, NDArray[np.int64]]:
-        pairs = self.codes.astype(np.int64) * 8 + self.kind
-        order = np.argsort(pairs, kind="stable")
-        ordered = pairs[order]
-        starts: NDArray[np.intp] = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
-        return {int(ordered[start]): part for start, part in zip(starts, np.split(order, starts[1:]), strict=False)}
+    def rows_of(self, kind: EventKind) -> NDArray[np.int64]:
+        """Rows of one kind, in table order."""
+        return np.flatnonzero(self.kind == kind)
 
-    def rows_of(self, kind: EventKind, keys: Sequence[str]) -> NDArray[np.int64]:
-        """Rows of one kind, in table order, that carry any of these `system|code` keys; `E11*` stands for all below."""
-        known = self._codesets_of_key
-        pairs: set[int] = set()
+    def carries(self, keys: Sequence[str]) -> NDArray[np.bool_]:
+        """Whether each of `codesets` holds any of these `system|code` keys; `E11*` stands for all that begin so."""
+        known, found = self._codesets_of_key, np.zeros(len(self.codesets), bool)
         for key in keys:
             if key.endswith("*"):
-                below = (found for (of, code), found in known.items() if of == kind and code.startswith(key[:-1]))
-                pairs.update(pair for found in below for pair in found)
-            else:
-                pairs.update(known.get((int(kind), key), ()))
-        parts = [self._rows_of_pair[pair] for pair in pairs]
-        if not parts:
-            return np.empty(0, np.int64)
-        return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
+                for code, numbers in known.items():
+                    if code.startswith(key[:-1]):
+                        found[numbers] = True
+            elif numbers := known.get(key, []):
+                found[numbers] = True
+        return found
 
 
 def build_table(buffer: EventBuffer, sources: Sequence[str], keep: NDArray[np.bool_]) -> EventTable:

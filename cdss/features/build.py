@@ -102,6 +102,7 @@ class _Builder:
         self.index_times = np.asarray(index_times, np.int64)
         self.numbers = np.array([table.subject_numbers.get(subject, -1) for subject in subjects], np.int64)
         self.bounds = subject_bounds(table)
+        self.known: dict[tuple[str, str | None], Windows] = {}
         sources = {row: name for row, name in enumerate(encounters) if name}
         named = set(sources.values())
         places: dict[str, set[int]] = {}
@@ -145,9 +146,14 @@ class _Builder:
         return covered(self.table, found, parse_duration(reading.coverage)) if reading.coverage else found
 
     def _windows(self, reading: Reading, codes: Sequence[str]) -> Windows:
-        rows = self.table.rows_of(_KINDS[reading.kind], codes)
-        lookback = parse_duration(reading.lookback) if reading.lookback else None
-        return known_windows(self.table, rows, self.bounds, self.numbers, self.index_times, lookback)
+        """What is known of some codes; features that share kind and look-back share the time filter."""
+        key = reading.kind, reading.lookback
+        if key not in self.known:
+            rows = self.table.rows_of(_KINDS[reading.kind])
+            lookback = parse_duration(reading.lookback) if reading.lookback else None
+            self.known[key] = known_windows(self.table, rows, self.bounds, self.numbers, self.index_times, lookback)
+        windows = self.known[key]
+        return windows.only(self.table.carries(codes)[self.table.codes[windows.rows]])
 
     def _patient(self, reading: Reading) -> Aggregated:
         found = nothing(len(self.subjects))

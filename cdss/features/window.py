@@ -61,7 +61,7 @@ def known_windows(
     ----------
     table : EventTable
     rows : ndarray of int64, shape (r,)
-        Table rows that carry the codes asked for, ascending.
+        Table rows of one kind, ascending.
     bounds : tuple of ndarray
         From `subject_bounds`.
     subjects, index_times : ndarray of int64, shape (n,)

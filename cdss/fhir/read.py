@@ -240,7 +240,9 @@ def _scope(entries: Sequence[object]) -> Scope:
         if not isinstance(own_id, str):
             own_id = url.rpartition(":")[2]
         if isinstance(kind, str) and ID.fullmatch(own_id):
-            name = scope.by_url[url] = f"{kind}/{own_id}"
+            name = f"{kind}/{own_id}"
+            # One fullUrl for two resources names neither.
+            scope.by_url[url] = name if scope.by_url.get(url, name) == name else ""
             if base := base_of(url, name):
                 scope.bases.setdefault(name, set()).add(base)
     return scope

@@ -63,7 +63,8 @@ def source_reasons() -> tuple[set[str], set[str]]:
                 text = _text(place)
                 if text is not None and _WORD.fullmatch(text):
                     found.add(text)
-                if isinstance(place, ast.JoinedStr) and (ending := _text(place.values[-1])):
+                ending = _text(place.values[-1]) if isinstance(place, ast.JoinedStr) else None
+                if ending is not None and re.fullmatch(r"(?:-[a-z]+)+", ending):
                     endings.add(ending)
     return {text for text in found - NOT_REASONS if not _LOINC.fullmatch(text)}, endings
 

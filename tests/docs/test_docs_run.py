@@ -160,6 +160,11 @@ def test_the_readme_figures_are_those_of_the_release() -> None:
         f"On all {evidence['machine']['n']:,} rows with a number, the machine alone has AUROC "
         f"{evidence['machine']['auroc']['value']:.3f}",
     ]
+    lacking, heart = evidence["abstained"]["too-many-missing"], evidence["abstained"]["required-missing: hrt"]
+    said = f"{lacking['n']} lack too many measurements, and {heart['n']} have no usable heart rate"
+    card = " ".join((ROOT / "docs/reference/serious-illness-180d.md").read_text("utf-8").split())
+    assert said in card
+    assert f"Of those {heart['n']}, {heart['events']} died" in card
     for page in ("README.md", "docs/reference/serious-illness-180d.md"):
         text = " ".join((ROOT / page).read_text("utf-8").split())
         for line in expected:

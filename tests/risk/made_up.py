@@ -85,12 +85,9 @@ def machine() -> Machine:
     settings = IntervalSettings(members=3, rounds=4, eta=0.5, level=0.9)
     groups = [f"Patient/{n}" for n in range(len(outcome))]
     bootstrap = fit_bootstrap(values, outcome, groups, settings, ESTIMATOR, [0, 0, 0], 5)
-    team = TeamFit(fit_logistic([margins(booster, values), values[:, 0] * 0 + 1 - outcome * 0.5 + _noise()], outcome), 0.05, 300)
+    clinician = outcome + np.random.default_rng(9).normal(size=len(outcome))
+    team = TeamFit(fit_logistic([margins(booster, values), clinician], outcome), 0.05, len(outcome))
     return Machine.of(booster, calibrator, bootstrap, team)
-
-
-def _noise() -> Floats:
-    return np.random.default_rng(9).normal(size=300)
 
 
 def release_files() -> dict[str, bytes]:
