@@ -1,4 +1,4 @@
-"""Where the public reference data of the tests is."""
+"""Where the public reference data of the tests is, and how the laws are tried."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("cdss", deadline=None)  # a busy machine is no failure of a law
+settings.load_profile("cdss")
 
 
 def _absent(what: str) -> None:

@@ -68,6 +68,7 @@ class Told:
     index: str = INDEX
     facts: Mapping[str, Any] = field(default_factory=dict)
     resources: tuple[Mapping[str, Any], ...] = ()
+    count: int = 0
 
     @property
     def reference(self) -> str:
@@ -78,8 +79,9 @@ class Told:
         return (datetime.fromisoformat(self.index) + timedelta(hours=hours)).isoformat().replace("+00:00", "Z")
 
     def stating(self, **facts: Any) -> Told:
-        """Elements of the Patient resource."""
-        return replace(self, facts={**self.facts, **facts})
+        """Elements of the Patient resource; None takes one out."""
+        stated = {**self.facts, **facts}
+        return replace(self, facts={name: value for name, value in stated.items() if value is not None})
 
     def born(self, date: str) -> Told:
         return self.stating(birthDate=date)
@@ -95,9 +97,9 @@ class Told:
 
     def with_resource(self, resource: Mapping[str, Any]) -> Told:
         """Any resource; its id and subject are filled in where it has none."""
-        number = len(self.resources) + 1
-        base = {"id": f"{self.id}-{number}", "subject": {"reference": self.reference}}
-        return replace(self, resources=(*self.resources, {**base, **resource}))
+        count = self.count + 1
+        base = {"id": f"{self.id}-{count}", "subject": {"reference": self.reference}}
+        return replace(self, resources=(*self.resources, {**base, **resource}), count=count)
 
     def with_observation(
         self, system: str, code: str, *, hours: float, known: float | None = None, status: str = "final", **rest: Any

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cdss.cli.output import print_json, progress, show, source_size, whole_file
+from cdss.cli.output import counted, print_json, progress, show, source_size, whole_file
 from cdss.errors import UsageError
 from cdss.fhir.read import read, sole_subject, subject_name
 from cdss.record import PatientRecord
@@ -58,7 +58,8 @@ def _report(arguments: argparse.Namespace, kinds: Counter[str]) -> None:
     if arguments.json:
         print_json(summary)
     else:
-        print(f"{summary['estimates']} estimates and {summary['abstentions']} abstentions in {arguments.out}")
+        both = f"{counted(kinds['estimate'], 'estimate')} and {counted(kinds['abstention'], 'abstention')}"
+        print(f"{both} in {arguments.out}")
 
 
 def read_one(arguments: argparse.Namespace) -> tuple[Any, list[CohortRow]]:

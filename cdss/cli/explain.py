@@ -7,6 +7,7 @@ from typing import Any
 
 from cdss.cli.assess import read_one
 from cdss.cli.output import print_json, show
+from cdss.risk.words import span_words
 from cdss.workflow.model import load_model
 
 
@@ -43,7 +44,7 @@ def _print_abstention(answer: dict[str, Any]) -> None:
 
 def _print_estimate(answer: dict[str, Any]) -> None:
     interval, parts = answer["interval"], answer["explanation"]
-    print(f"Probability of {answer['outcome']} over {answer['horizon']}: {answer['probability']:.0%}")
+    print(f"Probability of {answer['outcome']} over {span_words(answer['horizon'])}: {answer['probability']:.0%}")
     print(f"  {interval['level']:.0%} interval {interval['low']:.0%} to {interval['high']:.0%}: {interval['method']}")
     print(f"  band {answer['band']}" + (", at or above the operating threshold" if answer["flag"] else ""))
     print(f"\nWhy (log-odds: {parts['base_value']:+.2f} before anything is known of this patient)")

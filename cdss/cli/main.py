@@ -23,6 +23,8 @@ _EPILOG = """exit codes:
 example:
   cdss assess patient.json --model serious-illness-180d --index-time 2026-01-04T00:00:00Z"""
 
+_COHORT = "subject,index_time[,encounter][,clinician_estimate]"
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; building it loads nothing but argparse."""
@@ -76,7 +78,7 @@ def _dataset(verbs: _Verbs) -> None:
     verb = _verb(verbs, "dataset", what, "cdss dataset support2 support2.csv --out support2-fhir")
     verb.add_argument("name", metavar="NAME", choices=("support2",), help="support2")
     verb.add_argument("inputs", metavar="INPUT", nargs="+", help="its files")
-    verb.add_argument("--out", metavar="DIR", required=True)
+    verb.add_argument("--out", metavar="DIR", required=True, help="a new or empty directory")
 
 
 def _assess(verbs: _Verbs) -> None:
@@ -86,7 +88,7 @@ def _assess(verbs: _Verbs) -> None:
     )
     _source(verb)
     verb.add_argument("--model", metavar="NAME", required=True, help="name, name@version, or the path of a release")
-    verb.add_argument("--cohort", metavar="FILE.csv", help="subject,index_time[,encounter][,clinician_estimate]")
+    verb.add_argument("--cohort", metavar="FILE.csv", help=_COHORT)
     verb.add_argument("--subject", metavar="ID", help="one patient: ID or Patient/ID")
     verb.add_argument("--index-time", metavar="T", help="when the question is asked (ISO 8601 with offset)")
     verb.add_argument("--out", metavar="FILE", help="write FILE.ndjson or FILE.parquet")
@@ -112,9 +114,13 @@ def _train(verbs: _Verbs) -> None:
     verb = _verb(verbs, "train", what, example)
     verb.add_argument("model_dir", metavar="MODEL_DIR", help="holds spec.toml")
     _source(verb)
-    verb.add_argument("--cohort", metavar="FILE", required=True)
-    verb.add_argument("--outcomes", metavar="FILE", required=True)
-    verb.add_argument("--out", metavar="RELEASE_DIR", required=True)
+    verb.add_argument(
+        "--cohort", metavar="FILE", required=True, help="subject,index_time[,encounter][,clinician_estimate]"
+    )
+    verb.add_argument(
+        "--outcomes", metavar="FILE", required=True, help="subject,index_time[,encounter],outcome (0 or 1)"
+    )
+    verb.add_argument("--out", metavar="RELEASE_DIR", required=True, help="a new or empty directory")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -73,3 +73,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 def show(text: str) -> str:
     """Text of a record for a terminal: control and formatting characters made visible."""
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 patient`, `2 patients`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

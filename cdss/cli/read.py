@@ -6,7 +6,7 @@ import argparse
 import json
 from collections import Counter
 
-from cdss.cli.output import print_json, progress, show, source_size, whole_file
+from cdss.cli.output import counted, print_json, progress, show, source_size, whole_file
 from cdss.domain.instant import parse_duration, parse_index_time
 from cdss.errors import UsageError
 from cdss.fhir.read import read, subject_name
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _print(record: PatientRecord) -> None:
     counts = record.counts
-    print(f"{record.place}: {len(record.patients)} patients, {counts.events} events")
+    print(f"{record.place}: {counted(len(record.patients), 'patient')}, {counted(counts.events, 'event')}")
     print(
         f"{counts.resources} resources = {counts.used} used + {counts.not_needed} not needed + "
         f"{counts.put_aside} put aside + {counts.refused} refused"
@@ -54,8 +54,8 @@ def _print(record: PatientRecord) -> None:
     reasons = Counter((rejection.severity.value, rejection.reason) for rejection in record.rejections)
     for (severity, reason), count in sorted(reasons.items(), key=lambda item: (item[0][0], -item[1])):
         first = next(r for r in record.rejections if r.reason == reason and r.severity.value == severity)
-        where = show(".".join(part for part in (first.source, first.location) if part))
-        print(f"  {severity:5} {count:>7}  {reason}: {show(first.message)} (first: {where})")
+        where = show(" ".join(part for part in (first.source, first.location) if part))
+        print(f"  {severity:5} {count:>7}  {reason}, as in {where}: {show(first.message)}")
     for block in record.blocked[:10]:
         print(f"  no score: {block.reason} ({show(block.source)}): {block.message}")
     if len(record.blocked) > 10:

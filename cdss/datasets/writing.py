@@ -31,6 +31,8 @@ class DatasetWriter:
         self._files: dict[str, IO[Any]] = {}
 
     def __enter__(self) -> DatasetWriter:
+        if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+            raise UsageError(f"{self.out}: exists and is not empty. Name a new directory for --out.")
         try:
             self.out.parent.mkdir(parents=True, exist_ok=True)
             self._scratch = Path(tempfile.mkdtemp(prefix=f".{self.out.name}-", dir=self.out.parent))

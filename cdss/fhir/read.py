@@ -8,6 +8,7 @@ from typing import Any
 
 from cdss.domain.event import Severity
 from cdss.errors import AmbiguousSubjectError, InputRefusedError, SubjectNotFoundError
+from cdss.fhir.elements import RESOURCE_TYPES
 from cdss.fhir.files import Source, SourceFile, open_source, read_document, read_lines
 from cdss.fhir.finding import PutAside
 from cdss.fhir.gather import Disposition, Gatherer
@@ -131,6 +132,13 @@ class _Reader:
                 reason="not-fhir",
                 message="is JSON, but no FHIR resource: it has no resourceType",
                 remedy="Name a FHIR Bundle, a resource or NDJSON.",
+            )
+        if kind not in RESOURCE_TYPES:
+            raise InputRefusedError(
+                place=file.name,
+                reason="type-unknown",
+                message="has a resourceType that FHIR R4 does not have, to the letter",
+                remedy=_MEND,
             )
         if kind == "OperationOutcome" and not self.source.is_directory:
             raise InputRefusedError(

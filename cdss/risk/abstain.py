@@ -12,6 +12,7 @@ from cdss.risk.words import span_words, unit_words
 _BLOCK_REMEDY = {
     "deceased": "None: no estimate is made for a patient who has died by the index time.",
     "patient-merged": "Ask for the record that replaced this one.",
+    "patient-linked": "Ask for the record that holds all of this patient.",
     "patient-inactive": "Ask for the record now in use.",
     "modifier-extension": "Ask the source what the extension means, and send the record without it.",
     "birth-date-implausible": "Correct the birth date at the source.",
@@ -54,7 +55,7 @@ def abstention_reasons(spec: FeatureSpec, vector: FeatureVector, blocks: Sequenc
                 code="too-many-missing",
                 feature=None,
                 message=f"{len(lacking)} of {count} further measurements are absent: {', '.join(lacking)}",
-                remedy=f"Measure at least {count - spec.missing_limit.most} of them.",
+                remedy=f"At least {count - spec.missing_limit.most} of these {count} must be there.",
             )
         )
     return tuple(reasons)

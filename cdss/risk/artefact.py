@@ -194,15 +194,19 @@ def read_machine(stored: StoredRelease, features: int) -> Machine:
     """
     place = stored.path.name
     try:
+        if not stored.files["model.ubj"].startswith(b"{"):  # XGBoost's parser ends the process on an empty file
+            raise ValueError
         booster = xgboost.Booster()
         booster.load_model(bytearray(stored.files["model.ubj"]))
         calibrator, interval, golden = (
             json.loads(stored.files[name]) for name in ("calibrator.json", "interval.json", "golden.json")
         )
+        if not calibrator["schema"] == interval["schema"] == golden["schema"] == 1:
+            raise ValueError
         rows = np.array([[np.nan if n is None else n for n in row] for row in golden["rows"]], np.float64)
         expected = np.array(golden["margin"], np.float64)
         team = calibrator["team"]
-    except (xgboost.core.XGBoostError, ValueError, KeyError, TypeError) as error:
+    except (xgboost.core.XGBoostError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError(f"{place}: a part of the release cannot be read. {_FETCH}") from error
     if booster.num_features() != features or rows.ndim != 2 or rows.shape[1] != features or len(rows) < 32:
         raise IntegrityError(f"{place}: trees, golden vectors and spec.toml do not have the same features. {_FETCH}")

@@ -106,7 +106,7 @@ class Forest:
             for name, kind in _FIELDS.items():
                 flat = np.frombuffer(base64.b64decode(stored[name], validate=True), kind)
                 arrays[name] = flat.reshape((trees, 2**depth) if name == "leaf" else inner)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise IntegrityError("forest: not a complete ensemble of trees. Fetch the release again.") from error
         forest = cls(depth, base, **arrays)
         if not ((forest.feature >= 0) & (forest.feature < features)).all():

@@ -68,7 +68,10 @@ class Bootstrap:
             forest = Forest.from_dict(stored["forest"], features)
             if not 0 < level < 1 or len(stored_calibrators) < 2 or len(forest.leaf) % len(stored_calibrators):
                 raise ValueError
-            return cls(level, forest, tuple(Logistic.from_dict(one, 1) for one in stored_calibrators))
+            found = cls(level, forest, tuple(Logistic.from_dict(one, 1) for one in stored_calibrators))
+            if stored["method"] != found.method:
+                raise ValueError
+            return found
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError("interval: not a complete bootstrap. Fetch the release again.") from error
 

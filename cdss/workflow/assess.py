@@ -26,6 +26,8 @@ from cdss.risk.explain import explain
 from cdss.workflow.cohort import CohortRow
 
 UNREGISTERED = "unregistered"
+# Findings about something that may have been a result of any patient.
+_LOST = ("json-", "not-fhir", "entry-not-readable", "id-invalid", "subject-", "other-patient")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -62,6 +64,7 @@ def assess_rows(scorer: Scorer, record: PatientRecord, rows: Sequence[CohortRow]
     for finding in record.rejections:
         if finding.subject and (not finding.codes or spec.reads(finding.codes)):
             findings[finding.subject].append(finding)
+    lost = _lost_parts(record)
     present = {*record.patients, *record.events.subjects}
     drafts = []
     for number, row in enumerate(rows):
@@ -79,7 +82,7 @@ def assess_rows(scorer: Scorer, record: PatientRecord, rows: Sequence[CohortRow]
     place = {number: at for at, number in enumerate(answered)}
     results: list[RiskEstimate | Abstention] = []
     for number, (row, vector, reasons) in enumerate(drafts):
-        head = _head(scorer, row, vector, findings.get(row.subject, ()))
+        head = _head(scorer, row, vector, (*findings[row.subject], *lost))
         if reasons or scores is None:
             results.append(Abstention(**head, reasons=reasons))  # type: ignore[arg-type]
         else:
@@ -99,6 +102,25 @@ _NOT_FOUND = Reason(
     message="the source holds nothing of this patient",
     remedy="Check the id, or name a source that holds this patient.",
 )
+
+
+def _lost_parts(record: PatientRecord) -> tuple[Rejection, ...]:
+    """What could not be read, or given to any patient, as one finding for every patient of the source."""
+    count = sum(
+        finding.subject is None and finding.severity is Severity.ERROR and finding.reason.startswith(_LOST)
+        for finding in record.rejections
+    )
+    if not count:
+        return ()
+    return (
+        Rejection(
+            source=record.place,
+            location="",
+            reason="source-parts-unused",
+            severity=Severity.ERROR,
+            message=f"{count} parts of the source could not be read or given to a patient, and may have held a result",
+        ),
+    )
 
 
 def _head(scorer: Scorer, row: CohortRow, vector: FeatureVector, findings: Sequence[Rejection]) -> dict[str, object]:

@@ -135,9 +135,12 @@ def _spec_of(raw: bytes, place: str) -> FeatureSpec:
 def _ranges(manifest: object, spec: FeatureSpec, place: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     try:
         stored = manifest["features"]  # type: ignore[index]
-        if [entry["name"] for entry in stored] != [feature.name for feature in spec.features]:
+        if [(entry["name"], entry["unit"]) for entry in stored] != [(each.name, each.unit) for each in spec.features]:
             raise ValueError
-        return np.array([[float(entry["low"]), float(entry["high"])] for entry in stored])
+        ranges = np.array([[float(entry["low"]), float(entry["high"])] for entry in stored])
+        if not (ranges[:, 0] <= ranges[:, 1]).all():  # false for a NaN too
+            raise ValueError
+        return ranges
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"{place}: manifest and spec.toml list different features. Fetch it again.") from error
 

@@ -98,6 +98,11 @@ def train(
         np.array([np.nan if row.clinician_estimate is None else row.clinician_estimate for row in found.rows]),
         [row.subject for row in found.rows],
     )
+    empty = [
+        feature.name for feature, column in zip(spec.features, rows.values.T, strict=True) if np.isnan(column).all()
+    ]
+    if empty:
+        raise EvidenceError(f"no row has {', '.join(empty)}: bring rows that do, or leave it out of spec.toml.")
     machine = fit_machine(rows, spec, step)
     held_out = cross_validate(rows, spec, step)
     evidence = evidence_of(spec, found, rows, held_out)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import ast
 import dataclasses
+import json
 import re
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+import cdss
 from cdss.cli.main import build_parser
 from cdss.domain import feature
 from cdss.features import read_spec
@@ -156,8 +158,6 @@ def test_each_shipped_release_has_its_page_and_its_features_are_on_it() -> None:
 
 
 def test_every_field_of_an_assessment_is_documented() -> None:
-    import cdss
-
     page = (REFERENCE / "assessment.md").read_text("utf-8")
     model = cdss.load_model("serious-illness-180d")
 
@@ -199,8 +199,6 @@ def test_no_page_names_a_place_on_one_machine() -> None:
 
 
 def test_the_examples_are_marked_as_synthetic() -> None:
-    import json
-
     for path in (ROOT / "docs" / "examples").glob("*.json"):
         for entry in json.loads(path.read_text("utf-8"))["entry"]:
             assert entry["resource"]["meta"]["tag"][0]["code"] == "HTEST"

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import gzip
 import io
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -14,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
+import cdss
 from cdss.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMAND_PAGES = [page for page in PAGES if page.name == "README.md" or page.parent.name == "how-to"]
-SUPPORT2_ROWS = 400
+EVERY_ROW = 12
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -53,8 +55,10 @@ def commands(block: str) -> list[Command]:
     return found
 
 
-def needs_support2(page: Path) -> bool:
-    return any("support2" in block and "cdss dataset" in block for block in blocks(page, "console", "sh"))
+def commands_of(page: Path, *, on_support2: bool) -> list[Command]:
+    """The commands of a page that need SUPPORT2, or those that do not."""
+    found = [command for block in blocks(page, "console", "sh") for command in commands(block)]
+    return [command for command in found if ("support2" in command.line) is on_support2]
 
 
 @pytest.fixture
@@ -68,7 +72,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def support2_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first rows of SUPPORT2: enough to run every command, and quick."""
+    """Every twelfth row of SUPPORT2, so that both phases of the study are in it: quick, and enough to train on."""
     folder = request.getfixturevalue("data_set")("support2")
     part = tmp_path_factory.mktemp("support2") / "support2.csv"
     with (
@@ -77,9 +81,8 @@ def support2_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     ):
         writer = csv.writer(out)
         for number, row in enumerate(csv.reader(whole)):
-            if number > SUPPORT2_ROWS:
-                break
-            writer.writerow(row)
+            if number % EVERY_ROW == 0:
+                writer.writerow(row)
     return part
 
 
@@ -105,22 +108,33 @@ def python_blocks() -> Iterator[tuple[str, str]]:
 def test_python_of_the_documentation_runs(block: str) -> None:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        exec(compile(block, "documentation", "exec"), {"__name__": "documentation"})  # noqa: S102
+        exec(compile(block, "documentation", "exec"), {"__name__": "documentation"})
     # `print(...)  # -> text` shows the line that is printed.
     shown = re.findall(r"# -> (.*)$", block, re.MULTILINE)
     assert out.getvalue().splitlines()[: len(shown)] == shown
 
 
+def check(command: Command) -> None:
+    code, printed = run(command.line)
+    assert code == command.exit_code, f"{command.line}\n{printed}"
+    for line in command.shown:
+        assert line == "..." or line in printed.splitlines(), f"{command.line} no longer prints: {line}\n{printed}"
+
+
 @pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in COMMAND_PAGES])
-def test_commands_of_the_documentation_run(page: Path, workspace: Path, request: pytest.FixtureRequest) -> None:
-    if needs_support2(page):
-        (workspace / "support2.csv").symlink_to(request.getfixturevalue("support2_file"))
-    for block in blocks(page, "console", "sh"):
-        for command in commands(block):
-            code, printed = run(command.line)
-            assert code == command.exit_code, f"{command.line}\n{printed}"
-            for line in command.shown:
-                assert line == "..." or line in printed.splitlines(), f"{command.line} no longer prints: {line}"
+@pytest.mark.usefixtures("workspace")
+def test_commands_of_the_documentation_run(page: Path) -> None:
+    for command in commands_of(page, on_support2=False):
+        check(command)
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=page.name) for page in COMMAND_PAGES if commands_of(page, on_support2=True)]
+)
+def test_commands_on_support2_run(page: Path, workspace: Path, support2_file: Path) -> None:
+    (workspace / "support2.csv").symlink_to(support2_file)
+    for command in commands_of(page, on_support2=True):
+        check(command)
 
 
 def test_the_readme_shows_commands_and_python() -> None:
@@ -131,11 +145,7 @@ def test_the_readme_shows_commands_and_python() -> None:
 
 def test_the_readme_figures_are_those_of_the_release() -> None:
     """Each row of the README's table of figures is rebuilt from evaluation.json."""
-    import json
-
-    from cdss.workflow.model import load_model
-
-    evidence = json.loads((load_model("serious-illness-180d").path / "evaluation.json").read_text("utf-8"))
+    evidence = json.loads((cdss.load_model("serious-illness-180d").path / "evaluation.json").read_text("utf-8"))
 
     def cell(table: dict[str, dict[str, dict[str, float]]], who: str, measure: str, digits: int) -> str:
         found = table[who][measure]
@@ -169,6 +179,20 @@ def test_the_readme_figures_are_those_of_the_release() -> None:
         text = " ".join((ROOT / page).read_text("utf-8").split())
         for line in expected:
             assert line in text, f"{page} should say: {line}"
+
+
+def test_the_known_limit_without_function_is_as_the_card_says(tmp_path: Path) -> None:
+    bundle = json.loads((ROOT / "docs/examples/seriously-ill.json").read_text("utf-8"))
+    page = " ".join((ROOT / "docs/reference/serious-illness-180d.md").read_text("utf-8").split())
+    model = cdss.load_model("serious-illness-180d")
+    found = []
+    for left_out in ((), ("adlsc", "num-co")):
+        kept = [entry for entry in bundle["entry"] if entry["resource"]["id"] not in left_out]
+        (tmp_path / "one.json").write_text(json.dumps({**bundle, "entry": kept}), encoding="utf-8")
+        answer = model.assess(cdss.read(tmp_path / "one.json"), "2026-01-04T00:00:00Z")
+        assert isinstance(answer, cdss.RiskEstimate)
+        found.append(f"{answer.probability * 100:.0f} %")
+    assert f"leaving out `adlsc` and `num-co` moves the estimate from {found[0]} to {found[1]}" in page
 
 
 PARTIES = ("clinician", "machine", "team")

@@ -55,6 +55,7 @@ def zipped() -> bytes:
         pytest.param(b"[]", "not-fhir", "resourceType", id="list"),
         pytest.param(b'"Bundle"', "not-fhir", "resourceType", id="string"),
         pytest.param(b'{"a": 1}', "not-fhir", "resourceType", id="other-json"),
+        pytest.param(GOOD.replace(b'"Bundle"', b'"bundle"'), "type-unknown", "letter", id="small-letters"),
         pytest.param(b'{"resourceType": null}', "not-fhir", "resourceType", id="type-null"),
         pytest.param(b'{"resourceType": "OperationOutcome"}', "operation-outcome", "OperationOutcome", id="outcome"),
         pytest.param(gzip.compress(GOOD)[:-12], "gzip-cut", "gzip", id="gzip-cut"),

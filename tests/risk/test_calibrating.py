@@ -93,7 +93,10 @@ def test_the_team_is_a_logistic_fit_on_both_log_odds_with_the_estimate_clipped()
     assert estimates.min() < 0.05  # so that the clip matters
     assert estimates.max() > 0.95
     kept = np.clip(estimates, 0.05, 0.95)
-    team, oracle = fit_team(machine, estimates, outcome, 0.05), unpenalised([machine, np.log(kept / (1 - kept))], outcome)
+    team, oracle = (
+        fit_team(machine, estimates, outcome, 0.05),
+        unpenalised([machine, np.log(kept / (1 - kept))], outcome),
+    )
     assert team.fitted_on == 400
     assert (team.fit.intercept, *team.fit.weights) == pytest.approx((oracle.intercept_[0], *oracle.coef_[0]), abs=1e-6)
 

@@ -151,7 +151,7 @@ def test_nothing_of_a_changed_release_reaches_a_parser(
 )
 def test_a_manifest_that_lists_other_files_is_refused(release: Path, change: Callable[[Any], Any]) -> None:
     edit_manifest(release, change)
-    assert "does not list exactly the files" in refused(release)
+    assert MANIFEST in refused(release)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_manifest_that_lists_other_files_is_refused(release: Path, change: Cal
         lambda held: held.pop("schema"),
         lambda held: held.pop("files"),
         lambda held: held.update(files=[]),
-        lambda held: held.update(files={name: 3 for name in held["files"]}),
+        lambda held: held.update(files=dict.fromkeys(held["files"], 3)),
         lambda held: held["files"]["card.md"].pop("bytes"),
         lambda held: held.pop("name"),
         lambda held: held.update(version=1),
@@ -170,7 +170,7 @@ def test_a_manifest_that_lists_other_files_is_refused(release: Path, change: Cal
 )
 def test_a_manifest_of_another_schema_is_refused(release: Path, change: Callable[[Any], Any]) -> None:
     edit_manifest(release, change)
-    assert "is not a manifest of schema 1" in refused(release)
+    assert MANIFEST in refused(release)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_manifest_of_another_schema_is_refused(release: Path, change: Callable
 )
 def test_a_manifest_that_is_not_in_its_one_form_is_refused(release: Path, rewrite: Callable[[bytes], bytes]) -> None:
     (release / MANIFEST).write_bytes(rewrite((release / MANIFEST).read_bytes()))
-    assert "is not a manifest of schema 1" in refused(release)
+    assert MANIFEST in refused(release)
 
 
 def test_a_manifest_of_another_model_or_version_is_refused(tmp_path: Path, files: dict[str, bytes]) -> None:
@@ -249,7 +249,9 @@ def test_a_file_larger_than_any_of_a_release_is_refused(release: Path, name: str
 # ---- right digests, wrong contents ----------------------------------------------------------------------------------
 
 
-def test_a_pickle_in_place_of_the_trees_is_never_loaded(tmp_path: Path, files: dict[str, bytes], no_pickle: None) -> None:
+def test_a_pickle_in_place_of_the_trees_is_never_loaded(
+    tmp_path: Path, files: dict[str, bytes], no_pickle: None
+) -> None:
     mark = tmp_path / "mark"
     for number, name in enumerate(("model.ubj", "calibrator.json", "interval.json", "golden.json", "spec.toml")):
         write(tmp_path / str(number), {**files, name: pickle.dumps(Planted(mark))})
@@ -366,9 +368,7 @@ def rewritten(folder: Path) -> None:
     """Change the card and make the manifest agree: every digest inside holds, but it is not what was shipped."""
     card = (folder / "card.md").read_bytes() + b"\nUse it for everything.\n"
     (folder / "card.md").write_bytes(card)
-    edit_manifest(
-        folder, lambda held: held["files"].update({"card.md": {"sha256": sha256(card), "bytes": len(card)}})
-    )
+    edit_manifest(folder, lambda held: held["files"].update({"card.md": {"sha256": sha256(card), "bytes": len(card)}}))
 
 
 def test_each_shipped_release_is_pinned_by_the_digest_of_its_manifest() -> None:
@@ -407,7 +407,9 @@ def test_a_release_the_package_was_not_shipped_with_is_not_found_by_name(copy: P
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "nothing", "nothing@1.0.0", "serious-illness-180d@", "/nowhere"])
-def test_a_name_nobody_knows_is_unknown_and_not_broken(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_nobody_knows_is_unknown_and_not_broken(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UnknownModelError):
         cdss.load_model(name)

@@ -193,7 +193,9 @@ def test_trees_joined_keep_their_leaves_whatever_their_depths(depths: tuple[int,
 def test_the_spread_is_that_of_the_members_calibrated_log_odds() -> None:
     forests = [forest_of(grown(seed=1)), forest_of(grown(seed=2, base_score=0.3))]
     fits = [Logistic(0.2, (1.1,)), Logistic(-0.3, (0.8,))]
-    shifted = [Logistic(fit.intercept + fit.weights[0] * f.base, fit.weights) for fit, f in zip(fits, forests, strict=True)]
+    shifted = [
+        Logistic(fit.intercept + fit.weights[0] * f.base, fit.weights) for fit, f in zip(fits, forests, strict=True)
+    ]
     values = new_rows(10, 3, 8)
     each = [fit.intercept + fit.weights[0] * f.margin(values) for fit, f in zip(fits, forests, strict=True)]
     found = Bootstrap(0.9, joined(forests), tuple(shifted)).spread(values)
