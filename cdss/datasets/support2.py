@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -54,11 +55,14 @@ DISEASE_GROUPS = {
     "Lung Cancer": "lung-cancer",
     "MOSF w/Malig": "mosf-malignancy",
 }
-COMORBIDITIES = {"diabetes": ("1", "73211009"), "dementia": ("1", "52448006")}
+COMORBIDITIES = {"diabetes": "73211009", "dementia": "52448006"}
 CANCER = {"yes": "363346000", "metastatic": "128462008"}
 ESTIMATES = {"prg6m": "Practitioner/support2-physician", "surv6m": "Device/support2-model-1995"}
 REQUIRED = ("id", "age", "sex", "dzgroup", "hday", "ca", *COMORBIDITIES, *MEASUREMENTS)
 _MISSING = frozenset({"", "NA", "NaN", "nan"})
+_LARGEST_EXPONENT = 30
+_LONGEST_STAY = 36_525
+_LONGEST_ID = 40
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,41 @@ class _Stay:
             number = Decimal(text)
         except InvalidOperation:
             number = Decimal("NaN")
-        if not number.is_finite():
-            raise CohortError(
-                place=self.place, reason=f"column {column} is not a number", remedy="Mend or empty the cell."
-            )
+        if not number.is_finite() or abs(number.adjusted()) > _LARGEST_EXPONENT:
+            raise self._bad(column, "a number")
         return number
+
+    def probability(self, column: str) -> Decimal | None:
+        """A probability of the row, or None where it is missing."""
+        number = self.number(column)
+        if number is not None and not 0 <= number <= 1:
+            raise self._bad(column, "a probability from 0 to 1")
+        return number
+
+    def flag(self, column: str) -> bool | None:
+        """A yes or no of the row, written 1 or 0; None where it is missing."""
+        number = self.number(column)
+        if number not in (None, 0, 1):
+            raise self._bad(column, "0 or 1")
+        return None if number is None else number == 1
+
+    def day(self, column: str) -> int:
+        """A day of stay of the row, counted from 1."""
+        number = self.number(column)
+        if number is None or not 1 <= number <= _LONGEST_STAY or number != int(number):
+            raise self._bad(column, "a day of stay from 1")
+        return int(number)
+
+    def age(self, column: str) -> Decimal | None:
+        """An age in years of the row, or None where it is missing."""
+        number = self.number(column)
+        if number is not None and not 0 <= number <= 150:
+            raise self._bad(column, "an age in years")
+        return number
+
+    def _bad(self, column: str, needed: str) -> CohortError:
+        reason = f"column {column} is not {needed}"
+        return CohortError(place=self.place, reason=reason, remedy="Mend the cell, or empty it if it may be missing.")
 
 
 def write_support2(inputs: Sequence[Path], out: Path, progress: Callable[[int], Any] = lambda rows: None) -> Dataset:
@@ -115,9 +149,11 @@ def write_support2(inputs: Sequence[Path], out: Path, progress: Callable[[int], 
         for path in inputs:
             for stay in _stays(path):
                 name = stay.text("id")
-                if not name.isascii() or not name.isalnum() or name in seen:
+                if not name.isascii() or not name.isalnum() or len(name) > _LONGEST_ID or name in seen:
                     raise CohortError(
-                        place=stay.place, reason="id is missing, not plain or repeated", remedy="Give each row its id."
+                        place=stay.place,
+                        reason="id is missing, not plain, too long or repeated",
+                        remedy="Give each row its id.",
                     )
                 seen.add(name)
                 _write_stay(writer, stay, f"support2-{name}")
@@ -131,7 +167,7 @@ def _stays(path: Path) -> Iterator[_Stay]:
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8-sig") as text:
+        with gzip.open(path, "rt", encoding="utf-8-sig") if packed else path.open(encoding="utf-8-sig") as text:
             rows = csv.DictReader(text, strict=True)
             absent = [column for column in REQUIRED if column not in (rows.fieldnames or ())]
             if absent:
@@ -141,9 +177,13 @@ def _stays(path: Path) -> Iterator[_Stay]:
                     message=f"has no column {', '.join(absent)}",
                     remedy="Give the SUPPORT2 file with its original column names and an id column.",
                 )
-            for number, row in enumerate(rows, start=2):
-                yield _Stay(row, f"{path.name}, line {number}")
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+            for row in rows:
+                place = f"{path.name}, line {rows.line_num}"
+                if None in row or None in row.values():
+                    remedy = "Fetch the file again, or mend the row."
+                    raise CohortError(place=place, reason="has more or fewer cells than the header", remedy=remedy)
+                yield _Stay(row, place)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InputRefusedError(
             place=path.name, reason="not-csv", message="is not a readable CSV file", remedy="Fetch it again."
         ) from error
@@ -160,14 +200,8 @@ def _estimators() -> Iterator[dict[str, Any]]:
 
 
 def _write_stay(writer: DatasetWriter, stay: _Stay, name: str) -> None:
-    hday, age = stay.number("hday"), stay.number("age")
-    if hday is None or hday < 1 or hday != int(hday):
-        raise CohortError(place=stay.place, reason="column hday is not a day of stay from 1", remedy="Mend the row.")
-    if age is not None and not 0 <= age <= 150:
-        raise CohortError(
-            place=stay.place, reason="column age is not an age in years", remedy="Mend or empty the cell."
-        )
-    entry = ADMISSION + timedelta(days=int(hday) - 1)
+    age = stay.age("age")
+    entry = ADMISSION + timedelta(days=stay.day("hday") - 1)
     measured, index = entry + timedelta(days=2, hours=12), entry + timedelta(days=3)
     subject, encounter = f"Patient/{name}", f"Encounter/{name}"
     whose = {"subject": {"reference": subject}, "encounter": {"reference": encounter}}
@@ -199,17 +233,17 @@ def _write_stay(writer: DatasetWriter, stay: _Stay, name: str) -> None:
     for observation in _observations(stay, name, whose, entry, measured):
         writer.resource(observation)
     for column, performer in ESTIMATES.items():
-        if (alive := stay.number(column)) is not None:
+        if (alive := stay.probability(column)) is not None:
             writer.resource(_risk_assessment(name, column, performer, whose, alive, entry, measured))
-    alive = stay.number("prg6m")
+    alive = stay.probability("prg6m")
     key = (subject, _time(index), encounter)
     writer.row("cohort.csv", (*key, "" if alive is None else format(1 - alive, "f")))
     writer.row("outcomes.csv", (*key, _outcome(stay)))
 
 
 def _conditions(stay: _Stay) -> Iterator[tuple[str, str]]:
-    for column, (present, code) in COMORBIDITIES.items():
-        if (found := stay.number(column)) is not None and found == int(present):
+    for column, code in COMORBIDITIES.items():
+        if stay.flag(column):
             yield column, code
     if code := CANCER.get(stay.text("ca"), ""):
         yield "ca", code
@@ -250,10 +284,10 @@ def _risk_assessment(
 
 
 def _outcome(stay: _Stay) -> str:
-    death, days = stay.number("death"), stay.number("d.time")
+    death, days = stay.flag("death"), stay.number("d.time")
     if death is None or days is None:
         return ""
-    return "1" if death == 1 and days <= HORIZON.days else "0"
+    return "1" if death and days <= HORIZON.days else "0"
 
 
 def _concept(system: str, code: str) -> dict[str, Any]:

@@ -21,14 +21,14 @@ import cdss
 from cdss.cli.main import main
 from cdss.datasets import write_support2
 from cdss.datasets.support2 import MEASUREMENTS
-from cdss.errors import CdssError, CohortError, InputRefusedError, SourceNotFoundError
+from cdss.errors import CdssError, CohortError, InputRefusedError, SourceNotFoundError, UsageError
 
 HTEST = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST"}
 ADMISSION = datetime(1990, 1, 1, tzinfo=UTC)
 # What was only known later, or is a judgement, a cost or a social fact: evidence.md section 1, models.md section 1.
 LEAKY = (
-    "adlp", "adls", "edu", "income", "race", "avtisst", "dnr", "dnrday", "charges", "totcst", "totmcst", "slos", "sfdm2",
-    "hospdead", "surv2m", "prg2m",
+    "adlp", "adls", "edu", "income", "race", "avtisst", "dnr", "dnrday", "charges", "totcst", "totmcst", "slos",
+    "sfdm2", "hospdead", "surv2m", "prg2m",
 )  # fmt: skip
 SCORES = ("sps", "aps")
 OUTCOME = ("death", "d.time")
@@ -36,9 +36,9 @@ ROWS = 200
 
 GOOD = {
     "id": "7", "age": "60.5", "sex": "female", "dzgroup": "CHF", "hday": "3", "ca": "no", "diabetes": "1",
-    "dementia": "0", "meanbp": "75", "hrt": "88", "resp": "20", "temp": "36.5", "pafi": "300.5", "ph": "7.4", "crea": "1.2",
-    "sod": "140", "alb": "3.1", "bili": "0.8", "glucose": "110", "bun": "20", "wblc": "9.5", "urine": "1500", "scoma": "0",
-    "adlsc": "1.5", "num.co": "2", "prg6m": "0.75", "surv6m": "0.7", "death": "1", "d.time": "100",
+    "dementia": "0", "meanbp": "75", "hrt": "88", "resp": "20", "temp": "36.5", "pafi": "300.5", "ph": "7.4",
+    "crea": "1.2", "sod": "140", "alb": "3.1", "bili": "0.8", "glucose": "110", "bun": "20", "wblc": "9.5", "urine": "1500",
+    "scoma": "0", "adlsc": "1.5", "num.co": "2", "prg6m": "0.75", "surv6m": "0.7", "death": "1", "d.time": "100",
 }  # fmt: skip
 
 
@@ -65,12 +65,12 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def resources(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for path in sorted(folder.glob("*.ndjson")) for line in path.open(encoding="utf-8")]
+    return [one for path in sorted(folder.glob("*.ndjson")) for one in of_kind(folder, path.stem)]
 
 
 def of_kind(folder: Path, kind: str) -> list[dict[str, Any]]:
     path = folder / f"{kind}.ndjson"
-    return [json.loads(line) for line in path.open(encoding="utf-8")] if path.exists() else []
+    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
 
 def code(resource: dict[str, Any]) -> str:
@@ -120,7 +120,9 @@ def test_each_value_in_the_table_is_one_observation_and_each_gap_is_none(
         if "valueQuantity" in one:
             found[one["subject"]["reference"]][code(one)] = one["valueQuantity"]["value"]
     for row in first_rows:
-        values = {MEASUREMENTS[column][1]: float(row[column]) for column in MEASUREMENTS if row[column] not in ("", "NA")}
+        values = {
+            MEASUREMENTS[column][1]: float(row[column]) for column in MEASUREMENTS if row[column] not in ("", "NA")
+        }
         assert found[f"Patient/support2-{row['id']}"] == values
 
 
@@ -143,7 +145,10 @@ def test_nothing_is_known_after_the_index_time(made: Path) -> None:
     index = {row["subject"]: row["index_time"] for row in table(made / "cohort.csv")}
     for one in resources(made):
         if "subject" in one:
-            times = [one.get(name) for name in ("effectiveDateTime", "issued", "onsetDateTime", "recordedDate", "occurrenceDateTime")]
+            times = [
+                one.get(name)
+                for name in ("effectiveDateTime", "issued", "onsetDateTime", "recordedDate", "occurrenceDateTime")
+            ]
             assert all(time <= index[one["subject"]["reference"]] for time in times if time)
 
 
@@ -167,13 +172,13 @@ def test_what_was_only_known_later_and_the_studys_scores_leave_no_trace(
         assert path.read_bytes() == (other / path.name).read_bytes(), path.name
 
 
-@pytest.mark.parametrize("column", OUTCOME)
+@pytest.mark.parametrize(("column", "other"), [("death", "0"), ("d.time", "987654")])
 def test_the_outcome_shows_in_outcomes_csv_and_nowhere_else(
-    first_rows: list[dict[str, str]], tmp_path: Path, column: str
+    first_rows: list[dict[str, str]], tmp_path: Path, column: str, other: str
 ) -> None:
-    other = converted(tmp_path / "other", *({**row, column: "987654"} for row in first_rows[:40]))
+    changed_rows = converted(tmp_path / "other", *({**row, column: other} for row in first_rows[:40]))
     same = converted(tmp_path / "same", *first_rows[:40])
-    changed = {path.name for path in same.iterdir() if path.read_bytes() != (other / path.name).read_bytes()}
+    changed = {path.name for path in same.iterdir() if path.read_bytes() != (changed_rows / path.name).read_bytes()}
     assert changed == {"outcomes.csv"}
 
 
@@ -191,18 +196,16 @@ def test_an_estimate_shows_as_a_risk_assessment_and_in_the_cohort_and_nowhere_el
 
 def test_no_code_in_the_fhir_names_a_leaky_column_or_a_score(made: Path) -> None:
     names = {name.replace(".", "-") for name in (*LEAKY, *SCORES, *OUTCOME, "prg6m", "surv6m", "dzclass")}
-    for path in made.glob("*.ndjson"):
-        for line in path.open(encoding="utf-8"):
-            resource = json.loads(line)
-            codings = [coding["code"] for coding in resource.get("code", {}).get("coding", [])]
-            assert not names & {text.lower() for text in codings}
-            if resource["resourceType"] != "RiskAssessment":
-                assert not any(resource["id"].endswith(f"-{name}") for name in names)
+    for resource in resources(made):
+        codings = [coding["code"] for coding in resource.get("code", {}).get("coding", [])]
+        assert not names & {text.lower() for text in codings}
+        if resource["resourceType"] != "RiskAssessment":
+            assert not any(resource["id"].endswith(f"-{name}") for name in names)
 
 
 def test_every_resource_is_tagged_as_test_data(made: Path) -> None:
     found = resources(made)
-    assert len(found) > 20 * ROWS
+    assert len(found) > 10 * ROWS
     assert all(HTEST in one["meta"]["tag"] for one in found)
 
 
@@ -258,8 +261,8 @@ def test_two_files_follow_each_other(first_rows: list[dict[str, str]], made: Pat
 @pytest.mark.parametrize(
     ("death", "days", "outcome"),
     [
-        ("1", "180", "1"), ("1", "181", "0"), ("1", "3", "1"), ("0", "100", "0"), ("0", "2029", "0"), ("1", "2029", "0"),
-        ("", "100", ""), ("1", "", ""), ("NA", "100", ""),
+        ("1", "180", "1"), ("1", "181", "0"), ("1", "3", "1"), ("0", "100", "0"), ("0", "2029", "0"),
+        ("1", "2029", "0"), ("", "100", ""), ("1", "", ""), ("NA", "100", ""),
     ],
 )  # fmt: skip
 def test_the_outcome_is_a_death_within_180_days_of_study_entry(
@@ -312,7 +315,9 @@ def test_a_missing_value_is_no_observation(tmp_path: Path, missing: str) -> None
 
 def test_a_zero_stays_a_zero_for_the_reader_to_judge(tmp_path: Path) -> None:
     made = converted(tmp_path / "x", {**GOOD, "hrt": "0", "urine": "0"})
-    values = {code(one): one["valueQuantity"]["value"] for one in of_kind(made, "Observation") if "valueQuantity" in one}
+    values = {
+        code(one): one["valueQuantity"]["value"] for one in of_kind(made, "Observation") if "valueQuantity" in one
+    }
     assert values["8867-4"] == 0
     assert values["9192-6"] == 0
 
@@ -388,12 +393,10 @@ def refusal(tmp_path: Path, raw: bytes, name: str = "in.csv") -> CdssError:
         ("crea", "high"), ("crea", "1,2"), ("crea", "inf"), ("age", "old"), ("age", "-3"), ("age", "151"), ("hday", ""),
         ("hday", "0"), ("hday", "1.5"), ("hday", "x"), ("diabetes", "yes"), ("prg6m", "half"), ("d.time", "soon"),
         ("hday", "1e400"), ("hday", "99999999999"), ("age", "1e400"), ("crea", "1e-400000"), ("prg6m", "1.5"),
-        ("prg6m", "-0.1"), ("surv6m", "70"),
+        ("prg6m", "-0.1"), ("surv6m", "70"), ("death", "2"), ("dementia", "-1"),
     ],
 )  # fmt: skip
-def test_a_cell_that_is_not_what_its_column_promises_is_refused_by_line(
-    tmp_path: Path, column: str, cell: str
-) -> None:
+def test_a_cell_that_is_not_what_its_column_promises_is_refused_by_line(tmp_path: Path, column: str, cell: str) -> None:
     error = refusal(tmp_path, as_csv(GOOD, {**GOOD, "id": "8", column: cell}).encode())
     assert isinstance(error, CohortError)
     assert "line 3" in str(error)
@@ -414,9 +417,10 @@ def test_a_missing_column_is_refused_by_name(tmp_path: Path, column: str) -> Non
     assert column in str(error)
 
 
-def test_a_line_cut_in_the_middle_is_refused_by_line(tmp_path: Path) -> None:
-    lines = good_csv().splitlines()
-    error = refusal(tmp_path, "\n".join([*lines[:-1], lines[-1][:12]]).encode())
+@pytest.mark.parametrize("kept", [12, -12, -1])
+def test_a_line_cut_anywhere_is_refused_by_line(tmp_path: Path, kept: int) -> None:
+    lines = as_csv(*({**GOOD, "id": name, "note": ""} for name in "789")).splitlines()
+    error = refusal(tmp_path, "\n".join([*lines[:-1], lines[-1][:kept]]).encode())
     assert "line 4" in str(error)
 
 
@@ -447,6 +451,18 @@ def test_a_file_that_is_no_such_csv_is_refused(tmp_path: Path, raw: bytes) -> No
     refusal(tmp_path, raw)
 
 
+def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
+    text = as_csv({**GOOD, "note": "two\nlines"}, {**GOOD, "id": "8", "crea": "x", "note": ""})
+    assert "line 4" in str(refusal(tmp_path, text.encode()))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path, *, packed: bool) -> None:
+    raw = b"\xef\xbb\xbf" + good_csv().encode()
+    (tmp_path / "in.csv").write_bytes(gzip.compress(raw) if packed else raw)
+    assert write_support2([tmp_path / "in.csv"], tmp_path / "out")["cohort.csv"] == 3
+
+
 def test_a_name_of_gz_is_not_what_makes_a_gzip(tmp_path: Path) -> None:
     (tmp_path / "plain.csv.gz").write_text(good_csv())
     assert write_support2([tmp_path / "plain.csv.gz"], tmp_path / "out")["cohort.csv"] == 3
@@ -470,20 +486,18 @@ def test_a_failure_leaves_an_earlier_data_set_as_it_was(tmp_path: Path) -> None:
     out = converted(tmp_path / "x", GOOD)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     (tmp_path / "bad.csv").write_text(as_csv({**GOOD, "crea": "x"}))
-    with pytest.raises(CohortError):
+    with pytest.raises(CdssError):
         write_support2([tmp_path / "bad.csv"], out)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
-def test_a_smaller_data_set_written_over_a_larger_one_leaves_no_file_of_the_old(tmp_path: Path) -> None:
+def test_a_data_set_is_never_written_over_another_one(tmp_path: Path) -> None:
     out = converted(tmp_path / "x", GOOD)
-    assert (out / "Condition.ndjson").exists()
-    (tmp_path / "x" / "in.csv").write_text(as_csv({**GOOD, "diabetes": "0"}))
-    try:
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(UsageError, match="not empty"):
         write_support2([tmp_path / "x" / "in.csv"], out)
-    except CdssError:
-        return  # refusing a directory that is not empty is as good
-    assert not (out / "Condition.ndjson").exists()
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert {path.name for path in (tmp_path / "x").iterdir()} == {"in.csv", "out"}
 
 
 def test_a_bad_csv_ends_the_command_line_with_a_line_and_no_traceback(
