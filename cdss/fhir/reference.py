@@ -53,23 +53,24 @@ def resolve(reference: Reference | UnsetType, location: str, scope: Scope, own_b
     PutAside
         If the reference is missing, contained, or points outside what was read.
     """
+    about = location.removesuffix("Reference")
     if isinstance(reference, UnsetType):
-        raise PutAside(location, f"{location}-missing", "the resource does not say whose it is")
+        raise PutAside(location, f"{about}-missing", "the resource does not say whose it is")
     text = reference.reference
     if isinstance(text, UnsetType):
         logical = reference.identifier
         if isinstance(logical, UnsetType) or logical.value is UNSET or logical.system is UNSET:
-            raise PutAside(location, f"{location}-missing", "the reference names nobody")
+            raise PutAside(location, f"{about}-missing", "the reference names nobody")
         return f"{BY_IDENTIFIER}{logical.system}|{logical.value}"
     if name := relative_name(text):
         if own_base is not None and own_base not in scope.bases.get(name, {own_base}):
-            raise PutAside(location, f"{location}-unresolved", "the same id on another server is another record")
+            raise PutAside(location, f"{about}-unresolved", "the same id on another server is another record")
         return name
     if text.startswith("#"):
-        raise PutAside(location, f"{location}-contained", "a contained record has no identity of its own")
+        raise PutAside(location, f"{about}-contained", "a contained record has no identity of its own")
     if found := scope.by_url.get(without_version(text)):
         return found
-    raise PutAside(location, f"{location}-unresolved", "the reference points outside what was read")
+    raise PutAside(location, f"{about}-unresolved", "the reference points outside what was read")
 
 
 def patient_of(reference: Reference | UnsetType, scope: Scope, own_base: str | None) -> str:

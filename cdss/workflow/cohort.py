@@ -149,6 +149,8 @@ def _file_rows(path: Path, needed: Sequence[str], allowed: Sequence[str]) -> Ite
 def _check_columns(place: str, found: Sequence[str], needed: Sequence[str], allowed: Sequence[str]) -> None:
     if missing := [name for name in needed if name not in found]:
         raise CohortError(place=place, reason=f"has no column {missing[0]}", remedy=f"It needs {', '.join(needed)}.")
+    if twice := [name for number, name in enumerate(found) if name in found[:number]]:
+        raise CohortError(place=place, reason=f"has the column {twice[0]} twice", remedy="Take one of them out.")
     if unknown := [name for name in found if name not in (*needed, *allowed)]:
         known = ", ".join((*needed, *allowed))
         raise CohortError(place=place, reason=f"has an unknown column {unknown[0]!r}", remedy=f"Known are {known}.")
