@@ -12,7 +12,11 @@
     ├── InputRefusedError        the input as a whole is refused: not FHIR, cut, over a limit (exit 3)
     │   ├── AmbiguousSubjectError  several patients and none named
     │   └── SubjectNotFoundError   the patient named is not in the source
-    ├── IntegrityError           a digest or a promise of a release does not hold (exit 4)
+    ├── ConflictError            somebody else was first: look again, then act (exit 2; 409 over HTTP)
+    │   ├── AlreadySignedError   the signature asked for is on this decision already
+    │   └── StaleDecisionError   the decision to be signed is no longer the one on record
+    ├── IntegrityError           a digest, a signature or a promise of a release does not hold (exit 4)
+    ├── DependencyError          a part this depends on fails: store locked, full or read-only, key missing (exit 6)
     └── EvidenceError            the data cannot support the statistic or the training asked for (exit 2)
 
 Each message names the record, the reason and the next step, and never a patient's values.
@@ -99,10 +103,38 @@ class SubjectNotFoundError(InputRefusedError):
         )
 
 
+class ConflictError(CdssError):
+    """Somebody else was first; nothing of the act was done."""
+
+    exit_code = 2
+
+
+class AlreadySignedError(ConflictError):
+    """The slot of this decision is taken."""
+
+    def __init__(self, *, case: str, slot: str, name: str, at: str) -> None:
+        self.case, self.slot, self.name, self.at = case, slot, name, at
+        super().__init__(f"case {case}: already signed by {name} at {at} ({slot}). Open the case again to see it.")
+
+
+class StaleDecisionError(ConflictError):
+    """A newer score, correction or decision came since the form was shown."""
+
+    def __init__(self, *, case: str) -> None:
+        self.case = case
+        super().__init__(f"case {case}: something newer is on record than what was to be signed. Review it, then sign.")
+
+
 class IntegrityError(CdssError):
-    """A digest, a schema or a golden vector of a release does not hold."""
+    """A digest, a signature, a schema or a golden vector does not hold."""
 
     exit_code = 4
+
+
+class DependencyError(CdssError):
+    """A part this depends on fails: a store is locked, full or read-only, a key is missing."""
+
+    exit_code = 6
 
 
 class EvidenceError(CdssError, ValueError):
