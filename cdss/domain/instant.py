@@ -13,7 +13,7 @@ DAY = 86_400_000_000
 YEAR = 365.25 * DAY
 NEVER = 2**63 - 1
 
-_DURATION = re.compile(r"P(?:(\d+)W|(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?)")
+_DURATION = re.compile(r"P(?:(\d+)W|(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?)")
 
 
 def to_micros(moment: datetime) -> int:

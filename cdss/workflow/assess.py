@@ -166,13 +166,14 @@ def _range_findings(scorer: Scorer, vector: FeatureVector) -> tuple[Rejection, .
     found = []
     for feature, value, (low, high) in zip(scorer.spec.features, vector.values, scorer.ranges, strict=True):
         if not value.missing and not low <= value.number <= high:
+            seen = f"{low:g} to {high:g} {feature.unit}" if low <= high else "nothing"
             found.append(
                 Rejection(
                     source=value.sources[0] if value.sources else vector.subject,
                     location=feature.name,
                     reason="outside-training-range",
                     severity=Severity.NOTE,
-                    message=f"{feature.label} lies outside the {low:g} to {high:g} {feature.unit} the model has seen",
+                    message=f"{feature.label} lies outside what the model has seen in training ({seen})",
                 )
             )
     return tuple(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from patients import INDEX, LOINC, Told, patient
+from patients import ICD_10_CM, INDEX, LOINC, Told, concept, patient
 from small_spec import creatinine, number_of, value_of
 
 # 1.0 at -30 h, 1.6 at -18 h, 1.3 at -6 h: the day before the index time holds the last two.
@@ -212,6 +212,19 @@ def test_no_condition_on_record_is_absent_and_not_missing() -> None:
 def test_a_condition_refuted_or_unproven_does_not_count(status: str) -> None:
     told = patient().with_condition("diabetes", since=-100, verificationStatus={"coding": [{"code": status}]})
     assert number_of(DIABETES, told, unit="1") == 0
+
+
+@pytest.mark.parametrize(("code", "present"), [("C34.1", 1), ("C34", 1), ("C3", 0), ("D34.1", 0), ("XC34", 0)])
+def test_a_star_stands_for_a_whole_family_of_codes(code: str, present: int) -> None:
+    told = patient().with_resource(
+        {"resourceType": "Condition", "recordedDate": patient().at(-9), "code": concept(ICD_10_CM, code)}
+    )
+    family = f'kind = "condition"\naggregate = "present"\ncodes = ["{ICD_10_CM}|C34*"]'
+    assert number_of(family, told, unit="1") == present
+    other = told.with_resource(
+        {"resourceType": "Condition", "recordedDate": patient().at(-9), "code": concept("urn:other", "C34.1")}
+    )
+    assert number_of(family, other, unit="1") == present
 
 
 # ---- encounters -----------------------------------------------------------------------------------------------------

@@ -296,7 +296,9 @@ NUMBERS = {
     "golden answer lost": ("golden.json", lambda held: held["margin"].pop()),
     "golden row changed": ("golden.json", lambda held: held["rows"].__setitem__(0, [9.0, -9.0, None])),
     "golden vectors of another schema": ("golden.json", lambda held: held.update(schema=2)),
-    "too few golden vectors": ("golden.json", lambda held: held.update(rows=held["rows"][:31], margin=held["margin"][:31])),
+    "too few golden vectors": (
+        "golden.json", lambda held: held.update(rows=held["rows"][:31], margin=held["margin"][:31]),
+    ),
     "golden rows of another width": ("golden.json", lambda held: held.update(rows=[row[:2] for row in held["rows"]])),
     "golden rows of several widths": ("golden.json", lambda held: held["rows"][0].pop()),
     "golden rows of text": ("golden.json", lambda held: held["rows"].__setitem__(0, ["a", "b", "c"])),
