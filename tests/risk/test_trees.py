@@ -78,7 +78,8 @@ def test_a_forest_is_stored_as_numbers_and_read_again() -> None:
     "change",
     [
         {"depth": 13}, {"depth": -1}, {"depth": "x"}, {"trees": 0}, {"trees": 7}, {"base": None},
-        {"base": float("nan")}, {"base": float("inf")}, {"leaf": "!!"}, {"leaf": ""}, {"feature": 3}, {"threshold": None},
+        {"base": float("nan")}, {"base": float("inf")}, {"leaf": "!!"}, {"leaf": ""}, {"feature": 3},
+        {"threshold": None},
     ],
 )  # fmt: skip
 def test_a_forest_that_cannot_be_is_not_used(change: dict[str, object]) -> None:

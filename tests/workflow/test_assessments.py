@@ -325,7 +325,10 @@ def test_a_value_outside_what_the_model_has_seen_is_said(model: cdss.Model) -> N
     low = float(model.ranges[place][0])
     told = without(SICKER, "sodium").measured("sodium", low - 2, hours=-3)
     found = answer(model, told)
-    assert found["findings"][-1]["reason"] == "outside-training-range"
+    (said,) = [one for one in found["findings"] if one["reason"] == "outside-training-range"]
+    assert said["severity"] == "note"
+    assert said["source"] == f"Observation/p1-{told.count}"
+    assert "Sodium" in said["message"]
     assert found["findings"][-1]["message"].startswith("Sodium lies outside")
     assert not [one for one in answer(model)["findings"] if one["reason"] == "outside-training-range"]
 

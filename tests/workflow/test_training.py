@@ -206,13 +206,22 @@ def test_outcomes_of_other_questions_are_refused(fhir: Path, model_dir: Path, tm
     none_left(tmp_path)
 
 
-def test_a_measurement_nobody_has_is_no_evidence(fhir: Path, model_dir: Path, tmp_path: Path) -> None:
+def test_a_measurement_no_training_row_had_is_said_when_somebody_has_it(
+    fhir: Path, model_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bare").mkdir()
     for path in fhir.glob("*.ndjson"):
         kept = [line for line in path.read_bytes().splitlines() if b'"code":"1751-7"' not in line]
-        (tmp_path / path.name).write_bytes(b"\n".join(kept))
-    with pytest.raises(EvidenceError, match="albumin"):
-        cdss.train(model_dir, tmp_path, fhir / "cohort.csv", fhir / "outcomes.csv", tmp_path / "r")
-    assert not (tmp_path / "r").exists()
+        (tmp_path / "bare" / path.name).write_bytes(b"\n".join(kept))
+    release = cdss.train(model_dir, tmp_path / "bare", fhir / "cohort.csv", fhir / "outcomes.csv", tmp_path / "r")
+    features = {entry["name"]: entry for entry in json.loads((release.path / MANIFEST).read_bytes())["features"]}
+    assert (features["albumin"]["low"], features["albumin"]["high"]) == (None, None)
+    from patients import INDEX, record_of, seriously_ill, without
+
+    told = seriously_ill()
+    for one, said in ((told, True), (without(told, "albumin"), False)):
+        found = release.assess(record_of(one), INDEX).to_dict()["findings"]
+        assert any("Albumin" in finding["message"] for finding in found) is said
 
 
 def test_a_cohort_of_strangers_is_no_evidence(fhir: Path, model_dir: Path, tmp_path: Path) -> None:
