@@ -111,6 +111,11 @@ class Gatherer:
         source = self.sources[number]
         self.reject(number, source, fault.location, fault.reason, fault.message, fault.severity, fault.codes)
 
+    def misfile(self, number: int) -> None:
+        """Put a resource of another patient aside; the finding reaches whoever asks, since it may be anyone's."""
+        self.subjects[number] = None
+        self.put_aside(number, PutAside("subject", "other-patient", "it belongs to another patient: a misfiled record"))
+
     def refuse(
         self, source: str, location: str, reason: str, message: str, severity: Severity = Severity.ERROR
     ) -> None:

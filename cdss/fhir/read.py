@@ -12,7 +12,7 @@ from cdss.fhir.elements import RESOURCE_TYPES
 from cdss.fhir.files import Source, SourceFile, open_source, read_document, read_lines
 from cdss.fhir.finding import PutAside
 from cdss.fhir.gather import Disposition, Gatherer
-from cdss.fhir.reference import ID, Scope, base_of, without_version
+from cdss.fhir.reference import BY_IDENTIFIER, ID, Scope, base_of, without_version
 from cdss.fhir.settle import settle
 from cdss.fhir.strict import StrictJsonError, read_strict
 from cdss.record import Block, PatientRecord
@@ -183,9 +183,22 @@ class _Reader:
 
     def _take_bundle(self, bundle: Mapping[str, Any], entries: Sequence[object], place: str) -> None:
         self._check_bundle(bundle, place)
-        scope = _scope(entries)
+        scope, first = _scope(entries), len(self.found.sources)
         for number, entry in enumerate(entries):
             self._take_entry(entry, f"{place}.entry[{number}]", scope)
+        if bundle.get("type") not in ("searchset", "history"):
+            self._check_owner(first)
+
+    def _check_owner(self, first: int) -> None:
+        """In a Bundle about one patient, put aside what names another; pages of a search may hold anybody's."""
+        found = self.found
+        patients = {found.sources[number] for number in found.patients if number >= first}
+        if len(patients) != 1:
+            return
+        for number in range(first, len(found.sources)):
+            owner = found.subjects[number]
+            if owner is not None and owner not in patients and not owner.startswith(BY_IDENTIFIER):
+                found.misfile(number)
 
     def _check_bundle(self, bundle: Mapping[str, Any], place: str) -> None:
         links = bundle.get("link")

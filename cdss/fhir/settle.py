@@ -208,9 +208,7 @@ def _settle_owners(found: Gatherer, patients: dict[str, PatientFacts], subject: 
         if not closed and (owner in patients or not patients):
             found.drop(number)
         elif found.dispositions[number] == Disposition.USED:
-            found.subjects[number] = None  # so that the finding reaches whoever asked for the other patient
-            message = "it belongs to another patient: a misfiled record"
-            found.put_aside(number, PutAside("subject", "other-patient", message))
+            found.misfile(number)
     if renamed:
         found.buffer.rename(renamed)
 

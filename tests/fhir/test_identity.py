@@ -281,3 +281,25 @@ def test_reading_twice_gives_the_same_record(tmp_path: Path) -> None:
     look(tmp_path, potassium(), later())
     first, second = (Reading(tmp_path / "input.json") for _ in range(2))
     assert first.report == second.report
+
+
+def test_a_result_misfiled_in_one_bundle_of_a_directory_counts_for_nobody_and_everybody_is_told(tmp_path):
+    def person(name: str, *results: dict[str, object]) -> dict[str, object]:
+        resources = [{"resourceType": "Patient", "id": name}, *results]
+        return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": each} for each in resources]}
+
+    def result(name: str, owner: str) -> dict[str, object]:
+        return {
+            "resourceType": "Observation", "id": name, "status": "final", "subject": {"reference": f"Patient/{owner}"},
+            "code": {"coding": [{"system": "http://loinc.org", "code": "2160-0"}]},
+            "effectiveDateTime": "2025-09-03T14:10:00Z",
+            "valueQuantity": {"value": 1, "system": "http://unitsofmeasure.org", "code": "mg/dL"},
+        }  # fmt: skip
+
+    (tmp_path / "a.json").write_text(json.dumps(person("a", result("own", "a"), result("strayed", "b"))))
+    (tmp_path / "b.json").write_text(json.dumps(person("b", result("kept", "b"))))
+    record = read(tmp_path)
+    assert {event.source for event in record.events} == {"Observation/own", "Observation/kept"}
+    (found,) = [finding for finding in record.rejections if finding.reason == "other-patient"]
+    assert (found.source, found.severity, found.subject) == ("Observation/strayed", "error", None)
+    assert record.counts.put_aside == 1
