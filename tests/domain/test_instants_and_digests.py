@@ -15,7 +15,7 @@ from cdss.domain.event import ClinicalEvent, EventKind
 from cdss.domain.instant import from_micros, instant_text, parse_duration, parse_index_time, to_micros
 from cdss.errors import UsageError
 
-MOMENTS = st.datetimes(min_value=datetime(1850, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC))
+MOMENTS = st.datetimes(min_value=datetime(1901, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC))
 
 
 @given(MOMENTS)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from patients import INDEX, Told, patient, record_of, seriously_ill, without
+from patients import INDEX, Told, patient, read_resources, record_of, seriously_ill, without
 
 import cdss
 from cdss.domain.assessment import Abstention, RiskEstimate
@@ -342,3 +342,27 @@ def test_python_gives_frozen_answers(model: cdss.Model) -> None:
     assert isinstance(found, RiskEstimate)
     with pytest.raises(AttributeError):
         found.probability = 0.0  # type: ignore[misc]
+
+
+def test_a_comorbidity_whose_condition_was_put_aside_is_not_called_absent(model: cdss.Model) -> None:
+    told = seriously_ill().with_resource(
+        {
+            "resourceType": "Condition",
+            "clinicalStatus": {"coding": [{"system": "http://example.org", "code": "active"}]},
+            "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "C34.9"}]},
+            "recordedDate": "2026-03-01T10:00:00",  # no offset from UTC
+        }
+    )
+    found = answer(model, told)
+    assert found["kind"] == "abstention"
+    assert ("condition-unproven", "cancer") in [(reason["code"], reason["feature"]) for reason in found["reasons"]]
+
+
+def test_what_could_not_be_given_to_anybody_is_told_to_everybody(model: cdss.Model) -> None:
+    told = seriously_ill()
+    lost = {"resourceType": "Observation", "id": "lost", "status": "final", "code": {}}
+    record = read_resources([*told.as_resources(), lost])
+    found = model.assess(record, told.index, subject=told.id).to_dict()
+    assert [finding["reason"] for finding in found["findings"] if finding["severity"] == "error"] == [
+        "source-parts-unused"
+    ]
