@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from cdss.domain.event import EventKind, Severity
 from cdss.domain.instant import NEVER
-from cdss.fhir.concept import read_codes
+from cdss.fhir.concept import keys_of, read_codes
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.schema import Activity, Condition, Encounter, Patient, Period, camel
 from cdss.fhir.times import TimeProblem, read_birth, read_plausible_time, read_time
@@ -85,7 +85,20 @@ def read_condition(condition: Condition, notes: Notes) -> list[EventRow]:
 
     A Condition with neither onset nor recordedDate gets `UNKNOWN_TIME`: its encounter's end dates it later, or it is
     put aside.
+
+    Raises
+    ------
+    PutAside
+        With the codes of what was put aside, since it may be present all the same.
     """
+    try:
+        return _condition_rows(condition, notes)
+    except PutAside as fault:
+        fault.codes = fault.codes or keys_of(condition.code)
+        raise
+
+
+def _condition_rows(condition: Condition, notes: Notes) -> list[EventRow]:
     verification = _status_codes(condition.verification_status)
     if verification & _REFUTED:
         raise PutAside("verificationStatus", "condition-refuted", "refuted or entered in error: it never counts")

@@ -54,6 +54,11 @@ def _keys(codings: tuple[Coding, ...]) -> tuple[tuple[str, ...], str, str]:
     return tuple(keys), reason, message
 
 
+def keys_of(concept: CodeableConcept | UnsetType) -> tuple[str, ...]:
+    """The codings that can be believed, for a finding about something that is put aside anyway."""
+    return () if isinstance(concept, UnsetType) else _keys(concept.coding)[0]
+
+
 def read_codes(concept: CodeableConcept | UnsetType, location: str, notes: Notes) -> tuple[str, ...]:
     """Every usable coding of a concept as `system|code`.
 

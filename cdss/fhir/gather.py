@@ -85,7 +85,7 @@ class Gatherer:
     identifiers: dict[str, set[str]] = field(default_factory=dict)
     medications: dict[int, tuple[str, ...]] = field(default_factory=dict)
     pending: list[Pending] = field(default_factory=list)
-    undated: dict[int, tuple[int, str]] = field(default_factory=dict)
+    undated: dict[int, tuple[int, str, tuple[str, ...]]] = field(default_factory=dict)
     encounters: dict[int, tuple[int, int]] = field(default_factory=dict)
     encounter_references: dict[str, array[int]] = field(default_factory=dict)
     claims: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -282,7 +282,7 @@ class Gatherer:
             rows = read_condition(resource, notes)
             encounter = self._keep_encounter(number, resource.encounter, scope, own_base)
             if rows[0].effective == UNKNOWN_TIME:
-                self.undated[number] = len(self.buffer), encounter
+                self.undated[number] = len(self.buffer), encounter, rows[0].codes
             return rows
         if isinstance(resource, Encounter):
             rows = read_encounter(resource, notes)

@@ -187,13 +187,13 @@ def _settle_claims(found: Gatherer) -> None:
 def _settle_undated(found: Gatherer) -> None:
     """Date a Condition without a date of its own by its encounter: present from its start, known at its end."""
     encounters = {found.sources[number]: stay for number, stay in found.encounters.items() if found.is_live(number)}
-    for number, (row, encounter) in found.undated.items():
+    for number, (row, encounter, codes) in found.undated.items():
         start, end = encounters.get(encounter, (0, NEVER))
         if found.dispositions[number] != Disposition.USED:
             continue
         if end == NEVER:
-            fault = PutAside("recordedDate", "time-missing", "neither onset, recordedDate nor an encounter that ended")
-            found.put_aside(number, fault)
+            message = "neither onset, recordedDate nor an encounter that ended"
+            found.put_aside(number, PutAside("recordedDate", "time-missing", message, codes=codes))
         else:
             found.buffer.date(row, start, end)
             found.reject(

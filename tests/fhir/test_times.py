@@ -167,6 +167,15 @@ def test_a_diagnosis_whose_status_is_not_understood_does_not_count(
     assert reading.reasons("error") == {"status-not-usable"}
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [{"recordedDate": "2020-01-01T00:00:00"}, {"recordedDate": ""}, {"clinicalStatus": {"text": "active"}}],
+)
+def test_a_diagnosis_put_aside_says_which_it_may_have_been(tmp_path: Path, fault: dict[str, Any]) -> None:
+    (finding,) = look(tmp_path, condition(**fault)).record.rejections
+    assert finding.codes == ("http://snomed.info/sct|44054006",)
+
+
 @pytest.mark.parametrize("over", [{"abatementString": "2021"}, {"abatementAge": {"value": 60}}, {"abatementRange": {}}])
 def test_a_diagnosis_that_ended_at_no_date_is_over(tmp_path: Path, over: dict[str, Any]) -> None:
     reading = look(tmp_path, condition(**over))

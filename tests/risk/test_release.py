@@ -114,10 +114,15 @@ def test_a_missing_file_is_refused(release: Path, name: str) -> None:
     assert f"{name} is missing" in refused(release)
 
 
-def test_no_manifest_is_no_release(release: Path) -> None:
+def test_a_release_without_its_manifest_is_a_changed_release(release: Path) -> None:
     (release / MANIFEST).unlink()
-    with pytest.raises(UnknownModelError) as caught:
+    with pytest.raises(IntegrityError, match=MANIFEST):
         cdss.load_model(release)
+
+
+def test_a_directory_with_nothing_of_a_release_is_no_release(tmp_path: Path) -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        cdss.load_model(tmp_path)
     assert caught.value.exit_code == 2
 
 
