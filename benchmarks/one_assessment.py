@@ -1,7 +1,7 @@
 """Time of one assessment, from the bytes of a Bundle of 140 resources to the answer as JSON, beside its floor.
 
 The floor is what any such program must do and nothing else: msgspec decodes the fields needed, the last value of each
-code becomes a row, XGBoost gives margin and SHAP values in one pass, and the answer is written as JSON. It checks nothing.
+code becomes a row, XGBoost gives margin and SHAP values in one pass, the answer is written as JSON. Nothing is checked.
 Run: `.venv/bin/python benchmarks/one_assessment.py`.
 """
 

@@ -36,8 +36,8 @@ def main() -> None:
             bare += time.process_time() - start
         megabytes = size / 1e6
         print(
-            f"{Path(source).name}: {record.counts.resources} resources, {megabytes:.0f} MB; read {megabytes / ours:.1f} "
-            f"MB per CPU-second, bare parse {megabytes / bare:.1f}, peak {peak:.0f} MiB"
+            f"{Path(source).name}: {record.counts.resources} resources, {megabytes:.0f} MB; "
+            f"read {megabytes / ours:.1f} MB per CPU-second, bare parse {megabytes / bare:.1f}, peak {peak:.0f} MiB"
         )
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cdss.cli.output import counted, print_json, progress, show, source_size, whole_file
+from cdss.cli.output import counted, keep_apart, print_json, progress, show, source_size, whole_file
 from cdss.errors import UsageError
 from cdss.fhir.read import read, sole_subject, subject_name
 from cdss.record import PatientRecord
@@ -21,6 +21,7 @@ _BATCH = 500
 def run(arguments: argparse.Namespace) -> None:
     """Assess a cohort, or one patient."""
     suffix = _suffix(arguments.out)
+    keep_apart(arguments.out, arguments.source, arguments.cohort)
     if bool(arguments.cohort) == bool(arguments.index_time):
         raise UsageError("say whom and when: either --cohort FILE, or --index-time T with --subject ID.")
     if arguments.cohort and arguments.subject:

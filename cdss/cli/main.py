@@ -7,13 +7,13 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from cdss import __version__
 from cdss.errors import CdssError
 
 if TYPE_CHECKING:
-    _Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+    _Verbs = argparse._SubParsersAction["_Parser"]
 
 _EPILOG = """exit codes:
   0 done; an abstention is an answer too   2 unknown verb, option or model, no such path, bad cohort file
@@ -23,12 +23,13 @@ _EPILOG = """exit codes:
 example:
   cdss assess patient.json --model serious-illness-180d --index-time 2026-01-04T00:00:00Z"""
 
+_LONGEST = 800
 _COHORT = "subject,index_time[,encounter][,clinician_estimate]"
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; building it loads nothing but argparse."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="cdss",
         description="Clinical decision support: FHIR in, an explained risk out, or a clear reason why not.",
         epilog=_EPILOG,
@@ -123,14 +124,30 @@ def _train(verbs: _Verbs) -> None:
     verb.add_argument("--out", metavar="RELEASE_DIR", required=True, help="a new or empty directory")
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a usage error is two lines."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {_plain(message)}\nTry: {self.prog} --help\n")
+
+
+def _plain(message: str) -> str:
+    """A message for a terminal: nothing that moves the cursor, and not without end."""
+    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in message)
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if empty := sorted(name for name, value in vars(arguments).items() if value == ""):
+        parser.error(f"{empty[0]} is empty")
     try:
         importlib.import_module(f"cdss.cli.{arguments.verb}").run(arguments)
         sys.stdout.flush()
     except CdssError as error:
-        print(f"cdss {arguments.verb}: {error}", file=sys.stderr)
+        print(f"cdss {arguments.verb}: {_plain(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"cdss {arguments.verb}: stopped; nothing was written.", file=sys.stderr)

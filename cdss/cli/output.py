@@ -42,6 +42,23 @@ def source_size(path: str) -> int:
     return place.stat().st_size if place.is_file() else 0
 
 
+def keep_apart(out: str | None, *others: str | None) -> None:
+    """Refuse to write over what is read, or two outputs into one file.
+
+    Raises
+    ------
+    UsageError
+        Naming the path.
+    """
+    if out is None:
+        return
+    target = Path(out).resolve()
+    for other in others:
+        place = Path(other).resolve() if other else None
+        if place is not None and (target == place or (target.exists() and place in target.parents)):
+            raise UsageError(f"{show(out)}: would be written over what is read or written already. Name another file.")
+
+
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """A scratch path that becomes `path` only if all goes well.

@@ -6,7 +6,7 @@ import argparse
 import json
 from collections import Counter
 
-from cdss.cli.output import counted, print_json, progress, show, source_size, whole_file
+from cdss.cli.output import counted, keep_apart, print_json, progress, show, source_size, whole_file
 from cdss.domain.instant import parse_duration, parse_index_time
 from cdss.errors import UsageError
 from cdss.fhir.read import read, subject_name
@@ -16,8 +16,10 @@ from cdss.workflow.reading import events_table, read_report
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, report, and write what was asked for."""
-    index_time = parse_index_time(arguments.index_time) if arguments.index_time else None
-    lookback = parse_duration(arguments.lookback) if arguments.lookback else None
+    keep_apart(arguments.out, arguments.source, arguments.rejections)
+    keep_apart(arguments.rejections, arguments.source)
+    index_time = None if arguments.index_time is None else parse_index_time(arguments.index_time)
+    lookback = None if arguments.lookback is None else parse_duration(arguments.lookback)
     if lookback is not None and index_time is None:
         raise UsageError("--lookback counts back from --index-time. Give both, or neither.")
     with progress("reading", source_size(arguments.source), "B", quiet=arguments.json) as advance:

@@ -144,7 +144,7 @@ class Assessment:
 
     def _tail(self) -> dict[str, Any]:
         findings = [
-            {key: found[key] for key in ("severity", "source", "location", "reason", "message")}
+            {key: found[key] for key in ("severity", "source", "reason", "message")}
             for found in (finding.to_dict() for finding in self.findings)
         ]
         return {"findings": findings, "inputs_digest": self.inputs_digest, "release_state": self.release_state}

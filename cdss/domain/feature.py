@@ -21,7 +21,8 @@ class Reading:
     A code is `system|code`; one that ends in `*` stands for every code that begins so, as in ICD. `lookback` is an
     ISO 8601 duration before the index time; without one the whole record counts. `per`, `within` and `factor` make
     a ratio of two observations: value = numerator / (denominator x factor), the denominator charted at most
-    `within` before. `coverage` is the least time between the first and the last charted entry of a sum.
+    `within` before. `coverage` is the least time between the first and the last charted entry of a sum,
+    and `gap` the most between two of them.
     """
 
     kind: str
@@ -32,14 +33,21 @@ class Reading:
     within: str | None = None
     factor: float = 1.0
     coverage: str | None = None
+    gap: str | None = None
     cap: float | None = None
+
+    def reads(self, codes: tuple[str, ...]) -> bool:
+        """Whether it reads an event with any of these `system|code` keys."""
+        keys = (*self.codes, *self.per)
+        prefixes = tuple(key[:-1] for key in keys if key.endswith("*"))
+        return any(code in keys or code.startswith(prefixes) for code in codes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureDefinition:
     """One feature: its readings in the order they are tried, its unit and its words for a clinician.
 
-    A patient with less than `at_least` is outside the population.
+    A patient with less than `at_least`, or more than `at_most`, is outside the population.
     `categories` are the `system|code` keys of a coded answer with their labels; the feature's number is the position.
     `monotone` is +1 or -1 where physiology demands that the risk never falls (rises) as the value rises.
     """
@@ -52,6 +60,7 @@ class FeatureDefinition:
     if_missing: IfMissing = IfMissing.ALLOW
     remedy: str = ""
     at_least: float | None = None
+    at_most: float | None = None
     monotone: int = 0
     categories: tuple[tuple[str, str], ...] = ()
     decimals: int = 1
@@ -134,10 +143,7 @@ class FeatureSpec:
     def reads(self, codes: tuple[str, ...]) -> bool:
         """Whether this model reads an event with any of these `system|code` keys."""
         readings = [reading for feature in self.features for reading in feature.readings]
-        readings += [exclusion.reading for exclusion in self.exclusions]
-        read = {key for reading in readings for key in (*reading.codes, *reading.per)}
-        prefixes = tuple(key[:-1] for key in read if key.endswith("*"))
-        return any(code in read or code.startswith(prefixes) for code in codes)
+        return any(reading.reads(codes) for reading in (*readings, *(each.reading for each in self.exclusions)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,9 @@ DAY = 86_400_000_000
 YEAR = 365.25 * DAY
 NEVER = 2**63 - 1
 
-_DURATION = re.compile(r"P(?:(\d+)W|(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?)")
+_WRITE = "Write it like 2026-01-04T00:00:00Z or 2026-01-04T00:00:00-05:00."
+_FIRST_YEAR, _LAST_YEAR = 1900, 2300
+_DURATION = re.compile(r"P(?:(\d+)W|(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?)")
 
 
 def to_micros(moment: datetime) -> int:
@@ -40,12 +42,13 @@ def parse_index_time(text: str | datetime) -> int:
         If the text is not ISO 8601 or carries no offset.
     """
     try:
-        moment = text if isinstance(text, datetime) else datetime.fromisoformat(text.strip())
+        moment = text if isinstance(text, datetime) else datetime.fromisoformat(str(text).strip())
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        problem = "is not an ISO 8601 date and time" if moment is None else "has no offset from UTC"
-        raise UsageError(f"index time {problem}. Write it like 2026-01-04T00:00:00Z or 2026-01-04T00:00:00-05:00.")
+        raise UsageError(f"index time is not an ISO 8601 date and time. {_WRITE}") from None
+    if moment.tzinfo is None:
+        raise UsageError(f"index time has no offset from UTC. {_WRITE}")
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise UsageError(f"index time lies outside the years {_FIRST_YEAR} to {_LAST_YEAR}. {_WRITE}")
     return to_micros(moment)
 
 

@@ -95,13 +95,18 @@ def _slope(table: EventTable, windows: Windows, starts: Ints, stops: Ints) -> Fl
         return np.where(spread > 0, np.add.reduceat(off_day * off_value, starts) / spread, np.nan)
 
 
-def covered(table: EventTable, aggregated: Aggregated, coverage: int) -> Aggregated:
-    """Only where the entries used span at least `coverage` microseconds."""
+def covered(table: EventTable, aggregated: Aggregated, coverage: int, gap: int) -> Aggregated:
+    """Only where the entries used span at least `coverage`, with no more than `gap` between two (microseconds)."""
     offsets = aggregated.used.offsets
     filled = np.diff(offsets) > 0
     effective = table.effective[aggregated.used.rows]
     enough = np.zeros(len(filled), bool)
-    enough[filled] = effective[offsets[1:][filled] - 1] - effective[offsets[:-1][filled]] >= coverage
+    starts, stops = offsets[:-1][filled], offsets[1:][filled]
+    if len(starts):
+        since = np.diff(effective, prepend=effective[:1])
+        since[starts] = 0  # the first entry of a row follows none
+        enough[filled] = effective[stops - 1] - effective[starts] >= coverage
+        enough[filled] &= np.maximum.reduceat(since, starts) <= gap
     keep = enough[aggregated.used.owner]
     return Aggregated(np.where(enough, aggregated.number, np.nan), aggregated.used.only(keep))
 
@@ -119,11 +124,10 @@ def aggregate_events(table: EventTable, windows: Windows, name: str, index_times
 
 
 def last_category(table: EventTable, windows: Windows, categories: Sequence[str]) -> Aggregated:
-    """Position of the newest coded answer among the categories; an answer that is none of them counts as missing."""
+    """Position of the newest coded answer among the categories; an answer that is none or two of them is missing."""
     place = {key: number for number, key in enumerate(categories)}
-    position = np.array(
-        [next((place[key] for key in answer if key in place), -1) for answer in table.answers], np.int64
-    )
+    named = [{place[key] for key in answer if key in place} for answer in table.answers]
+    position = np.array([next(iter(found)) if len(found) == 1 else -1 for found in named], np.int64)
     windows = windows.only(table.coded[windows.rows] > 0)
     filled = np.diff(windows.offsets) > 0
     last = windows.offsets[1:][filled] - 1
@@ -132,7 +136,11 @@ def last_category(table: EventTable, windows: Windows, categories: Sequence[str]
 
 
 def paired_ratio(table: EventTable, above: Windows, below: Windows, within: int, factor: float) -> Aggregated:
-    """Newest numerator that has a denominator charted at most `within` before it, divided by it and by `factor`."""
+    """Newest numerator that has a denominator charted at most `within` before it, divided by it and by `factor`.
+
+    A bound has no ratio: both must be plain values.
+    """
+    above, below = (windows.only(table.comparator[windows.rows] == 0) for windows in (above, below))
     count = len(above.offsets) - 1
     number, rows, used = np.full(count, np.nan), [], np.zeros(count + 1, np.int64)
     for row in range(count):
@@ -153,17 +161,17 @@ def paired_ratio(table: EventTable, above: Windows, below: Windows, within: int,
 def stay_days(
     table: EventTable, windows: Windows, index_times: Ints, named: Mapping[int, frozenset[int]]
 ) -> Aggregated:
-    """Days since the start of the stay that holds the index time: the one named, else the newest.
+    """Days since the start of the outermost stay that holds the index time.
 
-    `named` gives the source numbers of the encounter a cohort row names.
+    Stays in a unit lie inside the hospital stay, so the earliest of those still open is the one that counts. `named`
+    gives the source numbers of the encounter a cohort row names, which must be one of them.
     """
     count = len(index_times)
     number, rows, used = np.full(count, np.nan), [], np.zeros(count + 1, np.int64)
     for row in range(count):
-        for stay in windows.rows[windows.offsets[row] : windows.offsets[row + 1]][::-1]:
-            if row not in named or int(table.source[stay]) in named[row]:
-                number[row] = (index_times[row] - table.effective[stay]) / DAY
-                rows.append(int(stay))
-                used[row + 1] = 1
-                break
+        stays = windows.rows[windows.offsets[row] : windows.offsets[row + 1]]
+        if len(stays) and (row not in named or not named[row].isdisjoint(table.source[stays].tolist())):
+            number[row] = (index_times[row] - table.effective[stays[0]]) / DAY
+            rows.append(int(stays[0]))
+            used[row + 1] = 1
     return Aggregated(number, Windows(np.array(rows, np.int64), np.cumsum(used)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from cdss.domain.event import EventKind
 from cdss.domain.feature import FeatureDefinition, FeatureSpec, FeatureValue, FeatureVector, Reading
-from cdss.domain.instant import parse_duration
+from cdss.domain.instant import NEVER, parse_duration
 from cdss.features.aggregate import (
     Aggregated,
     Floats,
@@ -24,6 +24,7 @@ from cdss.features.aggregate import (
 from cdss.features.window import Ints, Windows, known_windows, still_true, subject_bounds
 from cdss.record import PatientFacts
 from cdss.table import COMPARATORS, EventTable
+from cdss.units import analyte_for
 
 _KINDS = {kind.name.lower(): kind for kind in EventKind}
 
@@ -116,6 +117,8 @@ class _Builder:
         readings: list[Aggregated] = []
         for place, reading in enumerate(feature.readings):
             found = self.read(reading, tuple(key for key, _ in feature.categories))
+            if reading.aggregate in ("ratio", "sum"):
+                found = _possible(found, feature)
             readings.append(found)
             fills = np.isnan(number) & ~np.isnan(found.number)
             number[fills], chosen[fills] = found.number[fills], place
@@ -143,15 +146,25 @@ class _Builder:
                 windows = still_true(self.table, windows, self.index_times)
             return aggregate_events(self.table, windows, name, self.index_times)
         found = aggregate_values(self.table, windows, name)
-        return covered(self.table, found, parse_duration(reading.coverage)) if reading.coverage else found
+        if reading.coverage:
+            gap = parse_duration(reading.gap) if reading.gap else NEVER
+            found = covered(self.table, found, parse_duration(reading.coverage), gap)
+        return found
 
     def _windows(self, reading: Reading, codes: Sequence[str]) -> Windows:
         """What is known of some codes; features that share kind and look-back share the time filter."""
         key = reading.kind, reading.lookback
         if key not in self.known:
-            rows = self.table.rows_of(_KINDS[reading.kind])
-            lookback = parse_duration(reading.lookback) if reading.lookback else None
-            self.known[key] = known_windows(self.table, rows, self.bounds, self.numbers, self.index_times, lookback)
+            kind = _KINDS[reading.kind]
+            self.known[key] = known_windows(
+                self.table,
+                self.table.rows_of(kind),
+                self.bounds,
+                self.numbers,
+                self.index_times,
+                parse_duration(reading.lookback) if reading.lookback else None,
+                by_end=kind in (EventKind.PROCEDURE, EventKind.MEDICATION),
+            )
         windows = self.known[key]
         return windows.only(self.table.carries(codes)[self.table.codes[windows.rows]])
 
@@ -168,6 +181,17 @@ class _Builder:
             elif facts.female is not None:
                 found.number[row] = float(facts.female)
         return found
+
+
+def _possible(found: Aggregated, feature: FeatureDefinition) -> Aggregated:
+    """Only what the measurement itself can be: a computed value has the same physical limits as a measured one."""
+    analytes = [analyte_for(key) for reading in feature.readings for key in reading.codes]
+    limits = [analyte.physical for analyte in analytes if analyte and analyte.unit == feature.unit]
+    if not limits:
+        return found
+    low, high = limits[0]
+    keep = (found.number >= float(low)) & (found.number <= float(high))
+    return Aggregated(np.where(keep, found.number, np.nan), found.used.only(keep[found.used.owner]))
 
 
 def build_features(

@@ -38,7 +38,7 @@ AGGREGATES = {
     "medication": {"present", "count", "time_since"},
     "encounter": {"days_since_start", "count"},
 }  # fmt: skip
-_ONLY_WITH = {"coverage": "sum", "cap": "age", "factor": "ratio"}
+_ONLY_WITH = {"coverage": "sum", "gap": "sum", "cap": "age", "factor": "ratio"}
 _IN_ANALYTE_UNIT = {"last", "first", "minimum", "maximum", "mean", "range", "delta"}
 
 
@@ -142,7 +142,7 @@ def _reading(entry: dict[str, Any], where: str) -> Reading:
     for name, aggregate in _ONLY_WITH.items():
         if name in entry and reading.aggregate != aggregate:
             raise SpecError(f"{where}: {name} belongs to the aggregate {aggregate!r}.")
-    for duration in (reading.lookback, reading.within, reading.coverage):
+    for duration in (reading.lookback, reading.within, reading.coverage, reading.gap):
         if duration is not None:
             try:
                 parse_duration(duration)

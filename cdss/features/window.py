@@ -54,6 +54,8 @@ def known_windows(
     subjects: Ints,
     index_times: Ints,
     lookback: int | None,
+    *,
+    by_end: bool = False,
 ) -> Windows:
     """What is known at each index time of some kind of event, within a look-back.
 
@@ -68,6 +70,8 @@ def known_windows(
         Subject number (-1 for one without events) and index time in microseconds.
     lookback : int or None
         Microseconds; both ends count.
+    by_end : bool
+        Whether the look-back asks when an event ended, as for a treatment, and not when it began.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def known_windows(
     effective = table.effective[picked]
     keep = (effective <= times) & (table.known[picked] <= times)
     if lookback is not None:
-        keep &= effective >= times - lookback
+        keep &= (table.end[picked] if by_end else effective) >= times - lookback
     windows = windows.only(keep)
     return _best_status(table, windows)
 

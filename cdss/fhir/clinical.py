@@ -8,14 +8,15 @@ from msgspec import UNSET, UnsetType
 
 from cdss.domain.event import EventKind, Severity
 from cdss.domain.instant import NEVER
-from cdss.fhir.concept import read_codes
+from cdss.fhir.concept import keys_of, read_codes
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.schema import Activity, Condition, Encounter, Patient, Period, camel
-from cdss.fhir.times import TimeProblem, read_birth, read_time
+from cdss.fhir.times import TimeProblem, read_birth, read_plausible_time, read_time
 from cdss.record import Block, PatientFacts
 from cdss.table import UNKNOWN_TIME, EventRow
 
 _ENCOUNTER_STATUS = frozenset({"arrived", "triaged", "in-progress", "onleave", "finished"})
+_PRESENT = frozenset({"active", "recurrence", "relapse"})
 _GONE = frozenset({"inactive", "remission", "resolved"})
 _REFUTED = frozenset({"refuted", "entered-in-error"})
 _NOT_ORDERED = frozenset({"proposal", "plan", "option"})
@@ -62,10 +63,10 @@ def _interval(value: str | Period | UnsetType, location: str) -> tuple[int, int]
     """Last instant of the start and of the end of a time or a period; an open end is NEVER."""
     try:
         if isinstance(value, str):
-            last = read_time(value)[1]
+            last = read_plausible_time(value)[1]
             return last, last
         if isinstance(value, Period) and isinstance(value.start, str):
-            start = read_time(value.start)[1]
+            start = read_plausible_time(value.start)[1]
             end = read_time(value.end)[1] if isinstance(value.end, str) else NEVER
             if end < start and read_time(str(value.end))[1] < read_time(value.start)[0]:
                 raise PutAside(location, "time-reversed", "the period ends before it starts")
@@ -84,16 +85,33 @@ def read_condition(condition: Condition, notes: Notes) -> list[EventRow]:
 
     A Condition with neither onset nor recordedDate gets `UNKNOWN_TIME`: its encounter's end dates it later, or it is
     put aside.
+
+    Raises
+    ------
+    PutAside
+        With the codes of what was put aside, since it may be present all the same.
     """
+    try:
+        return _condition_rows(condition, notes)
+    except PutAside as fault:
+        fault.codes = fault.codes or keys_of(condition.code)
+        raise
+
+
+def _condition_rows(condition: Condition, notes: Notes) -> list[EventRow]:
     verification = _status_codes(condition.verification_status)
     if verification & _REFUTED:
         raise PutAside("verificationStatus", "condition-refuted", "refuted or entered in error: it never counts")
-    if verification - _UNPROVEN - {"confirmed"}:
+    unclear = verification - _UNPROVEN - {"confirmed"}
+    if unclear or (condition.verification_status is not UNSET and not verification):
         raise PutAside("verificationStatus", "status-not-usable", "not a FHIR verification status")
     if verification & _UNPROVEN:
         raise PutAside(
             "verificationStatus", "condition-unconfirmed", "not confirmed: it does not count", severity=Severity.NOTE
         )
+    clinical = _status_codes(condition.clinical_status)
+    if condition.clinical_status is not UNSET and not clinical & (_PRESENT | _GONE):
+        raise PutAside("clinicalStatus", "status-not-usable", "not a FHIR clinical status")
     keys = read_codes(condition.code, "code", notes)
     onset = _interval(condition.onset_date_time, "onsetDateTime") or _interval(condition.onset_period, "onsetPeriod")
     recorded = _interval(condition.recorded_date, "recordedDate")
@@ -103,7 +121,8 @@ def read_condition(condition: Condition, notes: Notes) -> list[EventRow]:
     start = onset[0] if onset else recorded[0] if recorded else UNKNOWN_TIME
     known = max(start, recorded[0]) if recorded else start
     end = abated[0] if abated else onset[1] if onset and onset[1] != onset[0] else NEVER
-    if end == NEVER and _status_codes(condition.clinical_status) & _GONE:
+    undated = (condition.abatement_age, condition.abatement_range, condition.abatement_string) != (UNSET,) * 3
+    if end == NEVER and (undated or clinical & _GONE):
         message = "over, without a date: it does not count as present"
         notes.note("clinicalStatus", "condition-over-undated", message, keys)
         end = known
@@ -117,6 +136,8 @@ def read_encounter(encounter: Encounter, notes: Notes) -> list[EventRow]:
     stay = _interval(encounter.period, "period")
     if stay is None:
         raise PutAside("period", "time-missing", "an encounter without a start")
+    if encounter.status == "finished" and stay[1] == NEVER:
+        raise PutAside("period.end", "time-missing", "a finished encounter without an end")
     coding = encounter.class_
     if isinstance(coding, UnsetType) or coding.system is UNSET or coding.code is UNSET:
         raise PutAside("class", "code-missing", "an encounter without a coded class")

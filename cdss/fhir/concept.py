@@ -12,8 +12,13 @@ from cdss.domain.event import Severity
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.schema import CodeableConcept, Coding
 
+MODIFIED = "a rule we do not know may change its meaning"
 _CODE = re.compile(r"\S+(?: \S+)*")  # FHIR code: no blanks around it, single ones inside
 _SYSTEM = re.compile(r"[^\s|\x00-\x1f\ud800-\udfff]+")
+_SYSTEM_OF_OID = {
+    "urn:oid:2.16.840.1.113883.6.1": LOINC,
+    "urn:oid:2.16.840.1.113883.6.96": "http://snomed.info/sct",
+}
 _LOINC_MISSPELT = re.compile(r"(?:https?://)?(?:www\.)?loinc\.org/?", re.IGNORECASE)
 
 
@@ -23,7 +28,9 @@ def _keys(codings: tuple[Coding, ...]) -> tuple[tuple[str, ...], str, str]:
     keys: list[str] = []
     reason, message = "", ""
     for coding in codings:
-        system, code = coding.system, coding.code
+        code, system = coding.code, coding.system
+        if not isinstance(system, UnsetType):
+            system = _SYSTEM_OF_OID.get(system, system)
         if system is UNSET or not system:
             if code is not UNSET:
                 reason, message = "code-no-system", "a code without a system names nothing; give the coding its system"
@@ -47,15 +54,24 @@ def _keys(codings: tuple[Coding, ...]) -> tuple[tuple[str, ...], str, str]:
     return tuple(keys), reason, message
 
 
+def keys_of(concept: CodeableConcept | UnsetType) -> tuple[str, ...]:
+    """The codings that can be believed, for a finding about something that is put aside anyway."""
+    return () if isinstance(concept, UnsetType) else _keys(concept.coding)[0]
+
+
 def read_codes(concept: CodeableConcept | UnsetType, location: str, notes: Notes) -> tuple[str, ...]:
     """Every usable coding of a concept as `system|code`.
 
     Raises
     ------
     PutAside
-        If no coding can be believed, or one is a LOINC code whose check digit is wrong.
+        If no coding can be believed, one is a LOINC code whose check digit is wrong, or a rule may change them.
     """
-    codings = () if isinstance(concept, UnsetType) else concept.coding
+    codings: tuple[Coding, ...] = ()
+    if not isinstance(concept, UnsetType):
+        codings = concept.coding
+        if concept.modifier is not UNSET:
+            raise PutAside(f"{location}.modifierExtension", "modifier-extension", MODIFIED)
     keys, reason, message = _keys(codings)
     if keys:
         if reason:

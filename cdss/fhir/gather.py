@@ -17,8 +17,8 @@ from cdss.fhir.concept import read_codes
 from cdss.fhir.elements import RESOURCE_TYPES, shown_name, type_meant, unknown_elements
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.observation import read_observation
-from cdss.fhir.reference import ID, Scope, base_of, patient_of, resolve
-from cdss.fhir.schema import Activity, Condition, Encounter, Medication, Observation, Patient, Reference
+from cdss.fhir.reference import BY_IDENTIFIER, ID, Scope, base_of, patient_of, resolve
+from cdss.fhir.schema import Activity, Condition, Encounter, Identifier, Medication, Observation, Patient, Reference
 from cdss.record import PatientFacts
 from cdss.table import UNKNOWN_TIME, EventBuffer, EventRow
 
@@ -31,6 +31,10 @@ _READ: dict[str, type[msgspec.Struct]] = {
     **dict.fromkeys(ACTIVITIES, Activity),
 }
 _EVENT_TYPES = _READ.keys() - {"Patient", "Medication"}
+
+# `exception` is not among them: exports report with it what they left out on purpose.
+_INCOMPLETE = frozenset("incomplete timeout too-costly throttled transient".split())  # noqa: SIM905
+_SEVERE = ("error", "fatal")
 
 _encode = msgspec.json.encode
 _NOWHERE = Scope()
@@ -61,7 +65,8 @@ class Gatherer:
 
     `sources`, `dispositions`, `subjects` and `contents` (a hash of the content within this process) are columns of
     the resources; `versions` has the versionId and lastUpdated of those that have one. `named` is the first resource
-    of each `Type/id`, `again` all of them where there are several.
+    of each `Type/id`, `again` all of them where there are several. `claims` has the system and value of an identifier
+    that stands beside the reference to a subject; `incomplete` is where a server says that data is missing.
     """
 
     strict: bool = False
@@ -80,9 +85,11 @@ class Gatherer:
     identifiers: dict[str, set[str]] = field(default_factory=dict)
     medications: dict[int, tuple[str, ...]] = field(default_factory=dict)
     pending: list[Pending] = field(default_factory=list)
-    undated: dict[int, tuple[int, str]] = field(default_factory=dict)
+    undated: dict[int, tuple[int, str, tuple[str, ...]]] = field(default_factory=dict)
     encounters: dict[int, tuple[int, int]] = field(default_factory=dict)
     encounter_references: dict[str, array[int]] = field(default_factory=dict)
+    claims: dict[int, tuple[str, str]] = field(default_factory=dict)
+    incomplete: list[str] = field(default_factory=list)
 
     def enter(self, source: str, disposition: Disposition, subject: str | None = None) -> int:
         """Count one resource and return its number."""
@@ -110,6 +117,11 @@ class Gatherer:
         self.dispositions[number] = Disposition.PUT_ASIDE
         source = self.sources[number]
         self.reject(number, source, fault.location, fault.reason, fault.message, fault.severity, fault.codes)
+
+    def misfile(self, number: int) -> None:
+        """Put a resource of another patient aside; the finding reaches whoever asks, since it may be anyone's."""
+        self.subjects[number] = None
+        self.put_aside(number, PutAside("subject", "other-patient", "it belongs to another patient: a misfiled record"))
 
     def refuse(
         self, source: str, location: str, reason: str, message: str, severity: Severity = Severity.ERROR
@@ -140,13 +152,15 @@ class Gatherer:
         valid = isinstance(own_id, str) and ID.fullmatch(own_id) is not None
         source = f"{name}/{own_id}" if valid else scope.by_url.get(full_url) or f"{shown_name(name)} at {place}"
         number = self.enter(source, Disposition.NOT_NEEDED)
-        if name not in _READ:
-            self._pass_over(number, name)
-            return
         self.notes.found.clear()
+        if name not in _READ:
+            self._pass_over(number, name, document, scope, full_url)
+            return
         try:
             rows = self._read_resource(number, name, document, scope, full_url)
         except PutAside as fault:
+            if self.subjects[number] is None:
+                self.subjects[number] = subject_in(document, scope, base_of(full_url, source))
             self._keep_notes(number)
             self.put_aside(number, fault)
         else:
@@ -171,8 +185,10 @@ class Gatherer:
         if self.dispositions[number] != Disposition.PUT_ASIDE:
             self.dispositions[number] = Disposition.NOT_NEEDED
 
-    def _pass_over(self, number: int, name: str) -> None:
+    def _pass_over(self, number: int, name: str, document: dict[str, Any], scope: Scope, full_url: str) -> None:
         if name == "OperationOutcome":
+            if _says_incomplete(document):
+                self.incomplete.append(self.sources[number])
             message = "the server reported a problem among the data"
             self.reject(number, self.sources[number], "", "operation-outcome", message, Severity.NOTE)
         elif name not in RESOURCE_TYPES:
@@ -180,7 +196,11 @@ class Gatherer:
             message = (
                 f"{meant} is written with other capitals or blanks" if meant else "FHIR R4 has no such resource type"
             )
+            self.subjects[number] = subject_in(document, scope, base_of(full_url, self.sources[number]))
             self.put_aside(number, PutAside("resourceType", "type-unknown", message))
+        elif "contained" in document:
+            self._note_contained(document["contained"])
+            self._keep_notes(number)
 
     def _read_resource(
         self, number: int, name: str, document: dict[str, Any], scope: Scope, full_url: str
@@ -195,6 +215,8 @@ class Gatherer:
             self.subjects[number] = source
         for element in unknown_elements(name, document):
             message = f"{name} has no such element in FHIR R4: misspelt, or from another version of FHIR"
+            if name == "Patient" and element.lower().startswith(("deceased", "_deceased")):
+                raise PutAside(element, "element-unknown", message)
             self.notes.note(element, "element-unknown", message)
         if "contained" in document:
             self._note_contained(document["contained"])
@@ -209,8 +231,7 @@ class Gatherer:
         try:
             resource = convert(document, _READ[name])
         except msgspec.ValidationError as error:
-            fault = PutAside(_path(error), "wrong-type", "a field has a type that FHIR R4 does not allow")
-            raise fault from error
+            raise _decode_fault(error) from error
         return self._read(number, name, resource, scope, base_of(full_url, source), modifier or "")
 
     def _keep_version(self, number: int, source: str, document: Mapping[str, Any]) -> None:
@@ -246,15 +267,22 @@ class Gatherer:
         if isinstance(resource, Medication):
             self.medications[number] = read_codes(resource.code, "code", notes)
             return []
-        self.subjects[number] = patient_of(resource.subject, scope, own_base)  # type: ignore[attr-defined]
+        whose: Reference = resource.subject  # type: ignore[attr-defined]
+        self.subjects[number] = owner = patient_of(whose, scope, own_base)
+        if isinstance(whose.identifier, Identifier) and not owner.startswith(BY_IDENTIFIER):
+            system, value = whose.identifier.system, whose.identifier.value
+            if isinstance(system, str) and isinstance(value, str):
+                self.claims[number] = system, value
         if isinstance(resource, Observation):
+            if resource.focus is not UNSET and _is_only(resource.focus, owner, scope, own_base):
+                resource.focus = UNSET
             self._keep_encounter(number, resource.encounter, scope, own_base)
             return read_observation(resource, notes)
         if isinstance(resource, Condition):
             rows = read_condition(resource, notes)
             encounter = self._keep_encounter(number, resource.encounter, scope, own_base)
             if rows[0].effective == UNKNOWN_TIME:
-                self.undated[number] = len(self.buffer), encounter
+                self.undated[number] = len(self.buffer), encounter, rows[0].codes
             return rows
         if isinstance(resource, Encounter):
             rows = read_encounter(resource, notes)
@@ -285,7 +313,40 @@ class Gatherer:
 _OUT = -(2**63)  # no hash is this
 
 
+def subject_in(document: Mapping[str, Any], scope: Scope, own_base: str | None) -> str | None:
+    """The patient that a resource names which cannot be read as a whole, or None."""
+    try:
+        return patient_of(convert(document["subject"], Reference), scope, own_base)
+    except (KeyError, msgspec.ValidationError, PutAside):
+        return None
+
+
+def _is_only(focus: object, owner: str, scope: Scope, own_base: str | None) -> bool:
+    """Whether a focus names its patient and nothing else."""
+    parts = focus if isinstance(focus, list) else [focus]
+    return bool(parts) and all(subject_in({"subject": part}, scope, own_base) == owner for part in parts)
+
+
+def _says_incomplete(outcome: Mapping[str, Any]) -> bool:
+    """Whether a server says that it did not send everything."""
+    issues = outcome.get("issue")
+    return any(
+        isinstance(issue, dict) and issue.get("severity") in _SEVERE and issue.get("code") in _INCOMPLETE
+        for issue in (issues if isinstance(issues, list) else ())
+    )
+
+
+def _decode_fault(error: msgspec.ValidationError) -> PutAside:
+    text, path = str(error), _path(error)
+    if "unknown field" not in text:
+        return PutAside(path, "wrong-type", "a field has a type that FHIR R4 does not allow")
+    _, _, element = text.partition("unknown field `")
+    element = shown_name(element.partition("`")[0])
+    message = "a Quantity has no such element in FHIR R4: what it says may change the value"
+    return PutAside(f"{path}.{element}", "element-unknown", message)
+
+
 def _path(error: msgspec.ValidationError) -> str:
     """The place msgspec names, as in `valueQuantity.unit`."""
-    _, _, path = str(error).partition("`$")
+    _, _, path = str(error).rpartition("`$")
     return path.rstrip("`").lstrip(".") or "resource"

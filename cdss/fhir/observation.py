@@ -11,10 +11,10 @@ from msgspec import UNSET, Raw, UnsetType
 
 from cdss.domain.coding import LOINC
 from cdss.domain.event import EventKind
-from cdss.fhir.concept import read_codes
+from cdss.fhir.concept import MODIFIED, read_codes
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.schema import CodeableConcept, Observation, Quantity, Value, camel
-from cdss.fhir.times import TimeProblem, read_time
+from cdss.fhir.times import DEFAULT_TIME, TimeProblem, read_plausible_time, read_time
 from cdss.table import EventRow
 from cdss.units import Analyte, analyte_for, analytes, convert, read_unit
 
@@ -78,6 +78,10 @@ def read_observation(observation: Observation, notes: Notes) -> list[EventRow]:
         except PutAside as fault:
             faults += 1
             notes.fault(fault, f"component[{number}]")
+    if len(rows) > 1:
+        whole = len(rows)
+        rows = _without_contradictions(rows, notes)
+        faults += whole - len(rows)
     is_panel = not _PANELS.isdisjoint(keys)
     if is_panel or observation.component:
         _check_blood_pressure(rows, is_panel, notes)
@@ -108,17 +112,17 @@ def _times(observation: Observation, keys: tuple[str, ...], notes: Notes) -> tup
         raise PutAside("issued", problem.reason, problem.message, codes=keys) from problem
     try:
         if isinstance(observation.effective_date_time, str):
-            first, effective = read_time(observation.effective_date_time)
+            first, effective = read_plausible_time(observation.effective_date_time)
             if first != effective:
                 notes.note(place, "time-partial", "a date without a time counts as over at the end of that day", keys)
         elif isinstance(observation.effective_instant, str):
             place = "effectiveInstant"
-            effective = read_time(observation.effective_instant)[1]
+            effective = read_plausible_time(observation.effective_instant)[1]
         elif not isinstance(period, UnsetType):
             place = "effectivePeriod"
             if isinstance(period.end, str):
-                effective = read_time(period.end)[1]
-                if isinstance(period.start, str) and read_time(period.start)[0] > effective:
+                effective = read_plausible_time(period.end)[1]
+                if isinstance(period.start, str) and read_plausible_time(period.start)[0] > effective:
                     raise PutAside(place, "time-reversed", "the period ends before it starts", codes=keys)
     except TimeProblem as problem:
         raise PutAside(place, problem.reason, problem.message, codes=keys) from problem
@@ -128,6 +132,8 @@ def _times(observation: Observation, keys: tuple[str, ...], notes: Notes) -> tup
             raise PutAside("effective[x]", "time-missing", message, codes=keys)
         message = "no usable effective time; it counts from when it was issued"
         notes.note("effective[x]", "time-from-issued", message, keys)
+        if issued <= DEFAULT_TIME:
+            raise PutAside("issued", "time-implausible", "1 January 1900 or before: a default", codes=keys)
         effective = issued
     if issued is None:
         notes.issued_missing[keys[0]] += 1
@@ -208,7 +214,16 @@ def _read_answer(
 
 def _read_quantity(quantity: Quantity, measured: _Measured, notes: Notes, prefix: str) -> EventRow | None:
     analyte, keys = measured.analyte, measured.codes
-    if quantity.value is UNSET and quantity.no_value is not UNSET:
+    if quantity.modifier is not UNSET:
+        raise PutAside("valueQuantity.modifierExtension", "modifier-extension", MODIFIED, codes=keys)
+    absent = quantity.no_value is not UNSET
+    if quantity.extension is not UNSET or (absent and quantity.value is not UNSET):
+        says_absent = _gives_absent_reason(quantity.extension) or _gives_absent_reason(quantity.no_value)
+        if says_absent and quantity.value is not UNSET:
+            message = "a value, and an extension with a reason for none"
+            raise PutAside("valueQuantity", "value-and-absent-reason", message, codes=keys)
+        absent = absent or says_absent
+    if quantity.value is UNSET and absent:
         notes.note(f"{prefix}valueQuantity.value", "value-absent", "recorded as absent, with a reason", keys)
         return None
     number = read_number(quantity.value, "valueQuantity.value", keys)
@@ -244,6 +259,14 @@ def _read_quantity(quantity: Quantity, measured: _Measured, notes: Notes, prefix
     )  # fmt: skip
 
 
+def _gives_absent_reason(holder: object) -> bool:
+    """Whether extensions, or an element that holds some, say why data is absent."""
+    extensions = holder.get("extension") if isinstance(holder, dict) else holder
+    if not isinstance(extensions, list):
+        return False
+    return any(isinstance(part, dict) and str(part.get("url")).endswith("/data-absent-reason") for part in extensions)
+
+
 def read_number(value: object, location: str, keys: tuple[str, ...]) -> Decimal:
     """A JSON number as the Decimal its text writes; anything else is put aside."""
     if value is UNSET:
@@ -259,6 +282,20 @@ def read_number(value: object, location: str, keys: tuple[str, ...]) -> Decimal:
     if not number.is_finite() or abs(number.adjusted()) > _LARGEST_EXPONENT:
         raise PutAside(location, "value-impossible", "no measurement has that many digits", codes=keys)
     return number
+
+
+def _without_contradictions(rows: list[EventRow], notes: Notes) -> list[EventRow]:
+    """Drop what one Observation says in two ways under one code: nothing tells which is true."""
+    told: dict[str, set[tuple[object, ...]]] = {}
+    for row in rows:
+        for key in row.codes:
+            told.setdefault(key, set()).add((row.value, row.unit, row.comparator) if not row.coded else row.coded)
+    twice = {key for key, values in told.items() if len(values) > 1}
+    for row in rows:
+        if not twice.isdisjoint(row.codes):
+            message = "the result holds two values under one code, and they differ"
+            notes.fault(PutAside("component", "values-contradict", message, codes=row.codes))
+    return [row for row in rows if twice.isdisjoint(row.codes)]
 
 
 def _check_blood_pressure(rows: list[EventRow], is_panel: bool, notes: Notes) -> None:

@@ -11,8 +11,8 @@ from cdss.errors import AmbiguousSubjectError, InputRefusedError, SubjectNotFoun
 from cdss.fhir.elements import RESOURCE_TYPES
 from cdss.fhir.files import Source, SourceFile, open_source, read_document, read_lines
 from cdss.fhir.finding import PutAside
-from cdss.fhir.gather import Disposition, Gatherer
-from cdss.fhir.reference import ID, Scope, base_of, without_version
+from cdss.fhir.gather import Disposition, Gatherer, subject_in
+from cdss.fhir.reference import BY_IDENTIFIER, ID, Scope, base_of, without_version
 from cdss.fhir.settle import settle
 from cdss.fhir.strict import StrictJsonError, read_strict
 from cdss.record import Block, PatientRecord
@@ -66,6 +66,8 @@ def read(
             if not source.is_directory:
                 raise
             reader.refuse_file(file, error)
+    for place in reader.found.incomplete:
+        reader.block(place, "the server says that it did not send everything")
     wanted = None if subject is None else subject_name(subject)
     record = settle(
         reader.found,
@@ -183,15 +185,32 @@ class _Reader:
 
     def _take_bundle(self, bundle: Mapping[str, Any], entries: Sequence[object], place: str) -> None:
         self._check_bundle(bundle, place)
-        scope = _scope(entries)
+        scope, first = _scope(entries), len(self.found.sources)
         for number, entry in enumerate(entries):
             self._take_entry(entry, f"{place}.entry[{number}]", scope)
+        if bundle.get("type") not in ("searchset", "history"):
+            self._check_owner(first)
+
+    def _check_owner(self, first: int) -> None:
+        """In a Bundle about one patient, put aside what names another; pages of a search may hold anybody's."""
+        found = self.found
+        patients = {found.sources[number] for number in found.patients if number >= first}
+        if len(patients) != 1:
+            return
+        for number in range(first, len(found.sources)):
+            owner = found.subjects[number]
+            if owner is not None and owner not in patients and not owner.startswith(BY_IDENTIFIER):
+                found.misfile(number)
 
     def _check_bundle(self, bundle: Mapping[str, Any], place: str) -> None:
         links = bundle.get("link")
         for link in links if isinstance(links, list) else ():
             if isinstance(link, dict) and link.get("relation") == "next":
                 self.block(place, "one page of a search with more pages: the rest is missing")
+                break
+        else:
+            if bundle.get("type") == "searchset" and _misses_matches(bundle):
+                self.block(place, "a search that found more than it holds: the rest is missing")
         if "implicitRules" in bundle:
             self.block(f"{place}.implicitRules", "a rule we do not know may change what this Bundle means")
         kind = bundle.get("type")
@@ -206,10 +225,11 @@ class _Reader:
             return
         full_url = entry.get("fullUrl")
         resource = entry.get("resource")
-        if "resource" not in entry:
+        if "resource" not in entry or _deletes(entry):
             self._take_empty(entry, where)
         elif "modifierExtension" in entry:
-            number = self.found.enter(where, Disposition.PUT_ASIDE)
+            owner = subject_in(resource, scope, None) if isinstance(resource, dict) else None
+            number = self.found.enter(where, Disposition.PUT_ASIDE, owner)
             message = "a rule we do not know may change what this entry means"
             self.found.put_aside(number, PutAside("modifierExtension", "modifier-extension", message))
         elif isinstance(resource, dict) and resource.get("resourceType") == "Bundle" and _entries(resource) is not None:
@@ -218,14 +238,16 @@ class _Reader:
             self.found.take(resource, where, scope, full_url if isinstance(full_url, str) else "")
 
     def _take_empty(self, entry: Mapping[str, Any], where: str) -> None:
-        request = entry.get("request")
-        if isinstance(request, dict) and request.get("method") == "DELETE":
-            url = entry.get("fullUrl") or request.get("url")
+        if _deletes(entry):
+            url = entry.get("fullUrl") or entry["request"].get("url")
             name = "/".join(without_version(str(url)).split("/")[-2:])
             self.found.deleted.add(name)
             number = self.found.enter(where, Disposition.NOT_NEEDED)
             self.found.reject(number, where, "request", "deletion", "an entry that deletes a resource", Severity.NOTE)
             return
+        response = entry.get("response")
+        if isinstance(response, dict) and str(response.get("status")).startswith(("4", "5")):
+            self.block(where, "the server answered a part of the request with an error: that part is missing")
         message = "an entry without a resource"
         self.found.refuse(where, "resource", "entry-without-resource", message, Severity.NOTE)
 
@@ -234,6 +256,21 @@ def _entries(bundle: Mapping[str, Any]) -> Sequence[object] | None:
     """The entries of a Bundle, or None where they are not a list."""
     entries = bundle.get("entry", ())
     return entries if isinstance(entries, (list, tuple)) else None
+
+
+def _deletes(entry: Mapping[str, Any]) -> bool:
+    request = entry.get("request")
+    return isinstance(request, dict) and request.get("method") == "DELETE"
+
+
+def _misses_matches(bundle: Mapping[str, Any]) -> bool:
+    """Whether a search found more than its page holds; what was included, or says how it went, is no match."""
+    total, matches = bundle.get("total"), 0
+    for entry in _entries(bundle) or ():
+        search = entry.get("search") if isinstance(entry, dict) else None
+        mode = search.get("mode") if isinstance(search, dict) else None
+        matches += mode in (None, "match")
+    return type(total) is int and total > matches
 
 
 def _scope(entries: Sequence[object]) -> Scope:

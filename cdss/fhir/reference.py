@@ -14,6 +14,7 @@ from cdss.fhir.schema import Reference
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
 _HISTORY = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}$")
+_DEFINITIONS = "http://hl7.org/fhir/StructureDefinition/"
 BY_IDENTIFIER = "identifier:"
 
 
@@ -76,6 +77,9 @@ def resolve(reference: Reference | UnsetType, location: str, scope: Scope, own_b
 def patient_of(reference: Reference | UnsetType, scope: Scope, own_base: str | None) -> str:
     """Like `resolve`, for a subject, which must be a Patient."""
     name = resolve(reference, "subject", scope, own_base)
+    said = UNSET if isinstance(reference, UnsetType) else reference.type
+    if isinstance(said, str) and said.removeprefix(_DEFINITIONS) != "Patient":
+        raise PutAside("subject.type", "subject-not-patient", "the subject is said to be no Patient")
     if not name.startswith(("Patient/", BY_IDENTIFIER)):
         raise PutAside("subject", "subject-not-patient", "the subject is not a Patient")
     return name

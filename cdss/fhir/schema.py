@@ -28,6 +28,7 @@ class CodeableConcept(Struct, frozen=True):
     """FHIR CodeableConcept, without the text: words are never read as a code."""
 
     coding: tuple[Coding, ...] = ()
+    modifier: Any = field(name="modifierExtension", default=UNSET)
 
 
 class Identifier(Struct, frozen=True):
@@ -41,6 +42,7 @@ class Reference(Struct, frozen=True):
     """FHIR Reference, literal or logical."""
 
     reference: str | UnsetType = UNSET
+    type: str | UnsetType = UNSET
     identifier: Identifier | UnsetType = UNSET
 
 
@@ -51,15 +53,22 @@ class Period(Struct):
     end: str | UnsetType = UNSET
 
 
-class Quantity(Struct):
-    """FHIR Quantity; `no_value` is the extension that says why there is no value."""
+class Quantity(Struct, forbid_unknown_fields=True):
+    """FHIR Quantity, whole: a misspelt comparator would change the value; `no_value` may say why there is none."""
 
+    id: Any = UNSET
+    extension: Any = UNSET
+    modifier: Any = field(name="modifierExtension", default=UNSET)
     value: Any = UNSET
     no_value: Any = field(name="_value", default=UNSET)
     unit: str | UnsetType = UNSET
     system: str | UnsetType = UNSET
     code: str | UnsetType = UNSET
     comparator: str | UnsetType = UNSET
+    no_unit: Any = field(name="_unit", default=UNSET)
+    no_system: Any = field(name="_system", default=UNSET)
+    no_code: Any = field(name="_code", default=UNSET)
+    no_comparator: Any = field(name="_comparator", default=UNSET)
 
 
 class PatientLink(Struct):
@@ -133,6 +142,9 @@ class Condition(Struct, rename="camel"):
     onset_period: Period | UnsetType = UNSET
     abatement_date_time: str | UnsetType = UNSET
     abatement_period: Period | UnsetType = UNSET
+    abatement_age: Any = UNSET
+    abatement_range: Any = UNSET
+    abatement_string: Any = UNSET
     recorded_date: str | UnsetType = UNSET
 
 

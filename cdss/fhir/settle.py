@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cdss.domain.event import EventKind, Rejection, Severity
 from cdss.domain.instant import NEVER
@@ -49,8 +51,10 @@ def settle(
     for _, numbers in sorted(found.again.items()):
         _settle_versions(found, numbers)
     _settle_deleted(found)
+    _settle_encounters(found)
     _settle_undated(found)
     patients = _patients(found)
+    _settle_claims(found)
     _settle_owners(found, patients, subject, closed)
     _note_dangling(found, closed)
     if subject is not None:
@@ -149,16 +153,47 @@ def _settle_deleted(found: Gatherer) -> None:
                 _set_down(found, number, "deleted", "deleted by another entry of the source")
 
 
+def _settle_encounters(found: Gatherer) -> None:
+    """Put aside what names a patient and an encounter of another patient; the finding reaches whoever asks."""
+    fault = PutAside("encounter", "encounter-of-other-patient", "the encounter it names belongs to another patient")
+    for encounter, numbers in found.encounter_references.items():
+        first = found.named.get(encounter)
+        if first is None:
+            continue
+        owners = {found.subjects[number] for number in found.again.get(encounter, [first])}
+        if any(owner is None or owner.startswith(BY_IDENTIFIER) for owner in owners):
+            continue
+        for number in numbers:
+            owner = found.subjects[number]
+            by_name = owner is not None and not owner.startswith(BY_IDENTIFIER)
+            if by_name and owner not in owners and found.dispositions[number] == Disposition.USED:
+                found.subjects[number] = None
+                found.put_aside(number, fault)
+
+
+def _settle_claims(found: Gatherer) -> None:
+    """Put aside what names its patient by a reference and, beside it, by an identifier the patient does not have."""
+    if not found.claims:
+        return
+    fault = PutAside("subject.identifier", "subject-contradicts", "the reference names one patient, the identifier not")
+    for number, (system, value) in found.claims.items():
+        owner = found.subjects[number]
+        has = [key for key, named in found.identifiers.items() if owner in named and key.startswith(f"{system}|")]
+        if has and f"{system}|{value}" not in has and found.dispositions[number] == Disposition.USED:
+            found.subjects[number] = None
+            found.put_aside(number, fault)
+
+
 def _settle_undated(found: Gatherer) -> None:
     """Date a Condition without a date of its own by its encounter: present from its start, known at its end."""
     encounters = {found.sources[number]: stay for number, stay in found.encounters.items() if found.is_live(number)}
-    for number, (row, encounter) in found.undated.items():
+    for number, (row, encounter, codes) in found.undated.items():
         start, end = encounters.get(encounter, (0, NEVER))
         if found.dispositions[number] != Disposition.USED:
             continue
         if end == NEVER:
-            fault = PutAside("recordedDate", "time-missing", "neither onset, recordedDate nor an encounter that ended")
-            found.put_aside(number, fault)
+            message = "neither onset, recordedDate nor an encounter that ended"
+            found.put_aside(number, PutAside("recordedDate", "time-missing", message, codes=codes))
         else:
             found.buffer.date(row, start, end)
             found.reject(
@@ -208,11 +243,13 @@ def _settle_owners(found: Gatherer, patients: dict[str, PatientFacts], subject: 
         if not closed and (owner in patients or not patients):
             found.drop(number)
         elif found.dispositions[number] == Disposition.USED:
-            found.subjects[number] = None  # so that the finding reaches whoever asked for the other patient
-            message = "it belongs to another patient: a misfiled record"
-            found.put_aside(number, PutAside("subject", "other-patient", message))
+            found.misfile(number)
     if renamed:
         found.buffer.rename(renamed)
+    for place, finding in enumerate(found.rejections):
+        if finding.subject is not None and finding.subject.startswith(BY_IDENTIFIER):
+            named = found.identifiers.get(finding.subject.removeprefix(BY_IDENTIFIER), set())
+            found.rejections[place] = replace(finding, subject=next(iter(named)) if len(named) == 1 else None)
 
 
 def _note_dangling(found: Gatherer, closed: bool) -> None:
@@ -244,7 +281,7 @@ def _settle_events(found: Gatherer, index_time: int | None) -> EventTable:
                 place = _TIME_OF_KIND[EventKind(int(columns["kind"][row]))] if effective[row] > index_time else "issued"
                 found.put_aside(number, PutAside(place, "after-index-time", message))
     table = build_table(found.buffer, found.sources, keep)
-    return _without_repeats(found, table)
+    return _without_contradictions(found, _without_repeats(found, table))
 
 
 def _without_repeats(found: Gatherer, table: EventTable) -> EventTable:
@@ -255,12 +292,9 @@ def _without_repeats(found: Gatherer, table: EventTable) -> EventTable:
         table.coded, table.unit, table.comparator, table.value.view(np.int64), table.end, table.rank, table.codes,
         table.kind, table.effective, table.subject,
     )  # fmt: skip
-    order = np.lexsort(columns)
-    same = np.ones(len(table) - 1, bool)
-    for column in columns:
-        ordered = column[order]
-        same &= ordered[1:] == ordered[:-1]
+    order, same = _alike(columns)
     repeats = order[1:][same]
+    repeats = repeats[table.kind[repeats] != EventKind.ENCOUNTER]  # two stays alike are two stays
     if not len(repeats):
         return table
     stays = np.ones(len(table), bool)
@@ -269,6 +303,37 @@ def _without_repeats(found: Gatherer, table: EventTable) -> EventTable:
     for number in sorted(set(table.source[repeats].tolist()) - left):
         _set_down(found, number, "duplicate", "the same result stands in the source under another id; it counts once")
     return table.where(stays)
+
+
+def _without_contradictions(found: Gatherer, table: EventTable) -> EventTable:
+    """Put aside results that differ in their value alone: nothing says which of them is true."""
+    if len(table) < 2:
+        return table
+    order, same = _alike((table.kind, table.rank, table.known, table.codes, table.effective, table.subject))
+    same &= table.kind[order[1:]] == EventKind.OBSERVATION
+    if not same.any():
+        return table
+    stays = np.ones(len(table), bool)
+    stays[order[1:][same]] = stays[order[:-1][same]] = False
+    left = set(table.source[stays].tolist())
+    message = "another result of the same time and code has another value; nothing says which is true"
+    for row in np.flatnonzero(~stays).tolist():
+        number, codes = int(table.source[row]), table.codesets[table.codes[row]]
+        if number in left:
+            found.reject(number, found.sources[number], "value[x]", "values-contradict", message, codes=codes)
+        else:
+            found.put_aside(number, PutAside("value[x]", "values-contradict", message, codes=codes))
+    return table.where(stays)
+
+
+def _alike(columns: Sequence[NDArray[np.generic]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """An order by these columns, and whether each row in it but the first equals the one before."""
+    order = np.lexsort(columns)
+    same = np.ones(len(order) - 1, bool)
+    for column in columns:
+        ordered = column[order]
+        same &= ordered[1:] == ordered[:-1]
+    return order, same
 
 
 def _issued_missing(found: Gatherer, place: str) -> list[Rejection]:

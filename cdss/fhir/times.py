@@ -19,6 +19,7 @@ _INSTANT = re.compile(
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?")
 _PARTIAL = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
 _FIRST_ZONE, _LAST_ZONE = timedelta(hours=14), timedelta(hours=12)
+DEFAULT_TIME = to_micros(datetime(1900, 1, 1, tzinfo=UTC) + _LAST_ZONE)  # midnight, in the last time zone
 
 
 class TimeProblem(ValueError):  # noqa: N818 - becomes a finding, never reaches a caller
@@ -27,6 +28,20 @@ class TimeProblem(ValueError):  # noqa: N818 - becomes a finding, never reaches 
     def __init__(self, reason: str, message: str) -> None:
         self.reason, self.message = reason, message
         super().__init__(message)
+
+
+def read_plausible_time(text: str) -> tuple[int, int]:
+    """Like `read_time`, for when something was true: a default such as 1900-01-01 is no time.
+
+    Raises
+    ------
+    TimeProblem
+        Also `time-implausible`, for a time that may lie at or before 1 January 1900.
+    """
+    first, last = read_time(text)
+    if first <= DEFAULT_TIME:
+        raise TimeProblem("time-implausible", "1 January 1900 or before: a default that a system filled in")
+    return first, last
 
 
 @lru_cache(maxsize=65536)

@@ -37,13 +37,12 @@ def abstention_reasons(spec: FeatureSpec, vector: FeatureVector, blocks: Sequenc
             absent.add(feature.name)
             if feature.if_missing is not IfMissing.ALLOW:
                 reasons.append(_missing(feature))
-        elif feature.at_least is not None and value.number < feature.at_least:
+        elif not _in_population(feature, value.number):
             reasons.append(
                 Reason(
                     code="not-eligible",
                     feature=feature.name,
-                    message=f"{feature.label}: below the {feature.at_least:g} {unit_words(feature.unit)} at which the "
-                    "model's population begins",
+                    message=f"{feature.label}: outside the {_population(feature)} of the model's population",
                     remedy="None at this index time: the model was not made for this patient now.",
                 )
             )
@@ -63,6 +62,17 @@ def abstention_reasons(spec: FeatureSpec, vector: FeatureVector, blocks: Sequenc
 
 def _remedy(block: Block) -> str:
     return _BLOCK_REMEDY.get(block.reason, "Mend the record at the source.")
+
+
+def _in_population(feature: FeatureDefinition, number: float) -> bool:
+    low, high = feature.at_least, feature.at_most
+    return (low is None or number >= low) and (high is None or number <= high)
+
+
+def _population(feature: FeatureDefinition) -> str:
+    low = "" if feature.at_least is None else f"at least {feature.at_least:g}"
+    high = "" if feature.at_most is None else f"at most {feature.at_most:g}"
+    return " ".join(part for part in (low, "and" if low and high else "", high, unit_words(feature.unit)) if part)
 
 
 def _missing(feature: FeatureDefinition) -> Reason:

@@ -141,6 +141,8 @@ def open_release(path: Path, pinned: str | None = None) -> StoredRelease:
     try:
         raw = _limited(path / MANIFEST)
     except FileNotFoundError as error:
+        if pinned is not None or any((path / name).exists() for name in FILES):
+            raise IntegrityError(f"{path.name}: {MANIFEST} is missing. {_FETCH}") from error
         raise UnknownModelError(f"{path.name}: no release here (no {MANIFEST}). Check the name or path.") from error
     if pinned is not None and sha256(raw) != pinned:
         raise IntegrityError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from cdss.domain.assessment import Contribution, Explanation
 from cdss.domain.feature import FeatureDefinition, FeatureSpec, FeatureValue, FeatureVector
 from cdss.errors import IntegrityError
@@ -9,6 +11,7 @@ from cdss.risk.calibrate import Floats
 from cdss.risk.words import span_words, unit_words
 
 TOLERANCE = 1e-4
+_HARDLY = 0.005  # below, the two decimals shown are 0.00
 _MINUTE = 60_000_000
 _HOUR, _DAY = 60 * _MINUTE, 1440 * _MINUTE
 
@@ -60,7 +63,7 @@ def _contribution(feature: FeatureDefinition, value: FeatureValue, shap: float, 
 
 
 def _sentence(feature: FeatureDefinition, value: FeatureValue, shap: float, index_time: int) -> str:
-    direction = "raises" if shap > 0 else "lowers" if shap < 0 else "does not change"
+    direction = "hardly changes" if abs(shap) < _HARDLY else "raises" if shap > 0 else "lowers"
     if value.missing:
         lookback = feature.readings[0].lookback
         when = f"in the {span_words(lookback)} before the index time" if lookback else "on record"
@@ -79,8 +82,9 @@ def _shown(feature: FeatureDefinition, value: FeatureValue) -> str:
     if reading.aggregate == "sex":
         return f"{feature.label} ({'female' if value.number else 'male'})"
     unit = unit_words(feature.unit)
+    number = math.floor(value.number) if reading.aggregate == "age" else value.number  # as people say their age
     bound = f"{value.comparator} " if value.comparator else ""
-    return f"{feature.label} {bound}{value.number:.{feature.decimals}f} {unit}".rstrip()
+    return f"{feature.label} {bound}{number:.{feature.decimals}f} {unit}".rstrip()
 
 
 def _when(value: FeatureValue, index_time: int) -> str:

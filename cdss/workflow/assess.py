@@ -26,8 +26,6 @@ from cdss.risk.explain import explain
 from cdss.workflow.cohort import CohortRow
 
 UNREGISTERED = "unregistered"
-# Findings about something that may have been a result of any patient.
-_LOST = ("json-", "not-fhir", "entry-not-readable", "id-invalid", "subject-", "other-patient")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -75,7 +73,7 @@ def assess_rows(scorer: Scorer, record: PatientRecord, rows: Sequence[CohortRow]
         else:
             source_blocks = [block for block in record.blocked if block.reason == "source-incomplete"]
             blocks = (*source_blocks, *(facts.blocks_at(row.index_time) if facts else ()))
-            reasons = abstention_reasons(spec, vector, blocks)
+            reasons = abstention_reasons(spec, vector, blocks) + _unproven(spec, vector, findings[row.subject])
         drafts.append((row, vector, reasons))
     answered = [number for number, (_, _, reasons) in enumerate(drafts) if not reasons]
     scores = scorer.machine.score(matrix.values[answered]) if answered else None
@@ -104,10 +102,37 @@ _NOT_FOUND = Reason(
 )
 
 
+def _unproven(spec: FeatureSpec, vector: FeatureVector, findings: Sequence[Rejection]) -> tuple[Reason, ...]:
+    """A comorbidity that counts as absent only because its Condition was put aside is not known to be absent."""
+    faults = [
+        finding
+        for finding in findings
+        if finding.source.startswith("Condition/")
+        and finding.severity is Severity.ERROR
+        and finding.reason not in ("condition-refuted", "other-patient")
+    ]
+    reasons = []
+    for feature, value in zip(spec.features, vector.values, strict=True):
+        reading = feature.readings[0]
+        if reading.kind != "condition" or value.number != 0:
+            continue
+        for fault in faults:
+            if reading.reads(fault.codes):
+                reasons.append(
+                    Reason(
+                        code="condition-unproven",
+                        feature=feature.name,
+                        message=f"{feature.label}: {fault.source} was put aside ({fault.reason}), so it may be present",
+                        remedy="Mend the Condition at the source.",
+                    )
+                )
+    return tuple(reasons)
+
+
 def _lost_parts(record: PatientRecord) -> tuple[Rejection, ...]:
     """What could not be read, or given to any patient, as one finding for every patient of the source."""
     count = sum(
-        finding.subject is None and finding.severity is Severity.ERROR and finding.reason.startswith(_LOST)
+        finding.subject is None and finding.severity is Severity.ERROR and not finding.source.startswith("Medication/")
         for finding in record.rejections
     )
     if not count:
@@ -166,13 +191,14 @@ def _range_findings(scorer: Scorer, vector: FeatureVector) -> tuple[Rejection, .
     found = []
     for feature, value, (low, high) in zip(scorer.spec.features, vector.values, scorer.ranges, strict=True):
         if not value.missing and not low <= value.number <= high:
+            seen = f"{low:g} to {high:g} {feature.unit}" if low <= high else "nothing"
             found.append(
                 Rejection(
                     source=value.sources[0] if value.sources else vector.subject,
                     location=feature.name,
                     reason="outside-training-range",
                     severity=Severity.NOTE,
-                    message=f"{feature.label} lies outside the {low:g} to {high:g} {feature.unit} the model has seen",
+                    message=f"{feature.label} lies outside what the model has seen in training ({seen})",
                 )
             )
     return tuple(found)

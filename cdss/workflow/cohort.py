@@ -16,6 +16,7 @@ from cdss.errors import CohortError, UsageError
 
 _SUBJECT = re.compile(r"(?:Patient/)?([A-Za-z0-9\-.]{1,64})")
 _ENCOUNTER = re.compile(r"(?:Encounter/)?([A-Za-z0-9\-.]{1,64})")
+_NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 _MEND = "Mend the row and try again."
 
 
@@ -50,15 +51,12 @@ def cohort_row(subject: str, index_time: str, encounter: str = "", estimate: str
         raise CohortError(place=place, reason="encounter is not a FHIR id", remedy=_MEND)
     try:
         instant = parse_index_time(index_time)
-    except (UsageError, OverflowError) as error:
+    except UsageError as error:
         reason, _, remedy = str(error).partition(". ")
         raise CohortError(place=place, reason=reason, remedy=remedy or _MEND) from error
     probability = None
     if estimate.strip():
-        try:
-            probability = float(estimate)
-        except ValueError:
-            probability = -1.0
+        probability = float(estimate) if _NUMBER.fullmatch(estimate.strip()) else -1.0
         if not 0 <= probability <= 1:
             raise CohortError(
                 place=place,

@@ -137,10 +137,12 @@ def _ranges(manifest: object, spec: FeatureSpec, place: str) -> np.ndarray[tuple
         stored = manifest["features"]  # type: ignore[index]
         if [(entry["name"], entry["unit"]) for entry in stored] != [(each.name, each.unit) for each in spec.features]:
             raise ValueError
-        ranges = np.array([[float(entry["low"]), float(entry["high"])] for entry in stored])
-        if not (ranges[:, 0] <= ranges[:, 1]).all():  # false for a NaN too
+        ranges = [(entry["low"], entry["high"]) for entry in stored]
+        unseen = [pair == (None, None) for pair in ranges]  # no training row had the feature
+        found = np.array([[np.nan if bound is None else float(bound) for bound in pair] for pair in ranges])
+        if not ((found[:, 0] <= found[:, 1]) | unseen).all():
             raise ValueError
-        return ranges
+        return found
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"{place}: manifest and spec.toml list different features. Fetch it again.") from error
 

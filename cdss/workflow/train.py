@@ -98,18 +98,12 @@ def train(
         np.array([np.nan if row.clinician_estimate is None else row.clinician_estimate for row in found.rows]),
         [row.subject for row in found.rows],
     )
-    empty = [
-        feature.name for feature, column in zip(spec.features, rows.values.T, strict=True) if np.isnan(column).all()
-    ]
-    if empty:
-        raise EvidenceError(f"no row has {', '.join(empty)}: bring rows that do, or leave it out of spec.toml.")
     machine = fit_machine(rows, spec, step)
     held_out = cross_validate(rows, spec, step)
     evidence = evidence_of(spec, found, rows, held_out)
-    low, high = np.nanmin(rows.values, axis=0), np.nanmax(rows.values, axis=0)
     features = [
-        {"name": feature.name, "unit": feature.unit, "low": repr(float(low[at])), "high": repr(float(high[at]))}
-        for at, feature in enumerate(spec.features)
+        {"name": feature.name, "unit": feature.unit, **_seen(column)}
+        for feature, column in zip(spec.features, rows.values.T, strict=True)
     ]
     about = {
         "name": spec.name,
@@ -227,13 +221,21 @@ def _human_machine(spec: FeatureSpec, y: Any, clinician: Floats, machine: Floats
     return found
 
 
+def _seen(column: Floats) -> dict[str, str | None]:
+    """Least and greatest value of a feature; null where no row had one."""
+    present = column[~np.isnan(column)].tolist()
+    return {"low": repr(min(present)), "high": repr(max(present))} if present else {"low": None, "high": None}
+
+
 def _golden_rows(values: Floats, seed: int) -> Floats:
     """Made-up rows: each column drawn on its own from its own quantiles, so that no row is a patient's."""
     generator = np.random.default_rng(seed)
     columns = []
     for column in values.T:
         present = column[~np.isnan(column)]
-        drawn = np.quantile(present, generator.uniform(0, 1, GOLDEN_ROWS)).astype(np.float32).astype(np.float64)
+        places = generator.uniform(0, 1, GOLDEN_ROWS)
+        drawn = np.quantile(present, places) if len(present) else np.full(GOLDEN_ROWS, np.nan)
+        drawn = drawn.astype(np.float32).astype(np.float64)
         drawn[generator.uniform(0, 1, GOLDEN_ROWS) < 1 - len(present) / len(column)] = np.nan
         columns.append(drawn)
     return np.stack(columns, axis=1)
@@ -253,6 +255,7 @@ def _write(out: Path, files: Mapping[str, bytes], about: Mapping[str, object]) -
         scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         try:
             write_release(scratch, files, about)
+            load_model(scratch)  # what does not load is not a release
             scratch.chmod(0o755)
             os.replace(scratch, out)
         finally:

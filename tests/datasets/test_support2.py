@@ -38,7 +38,8 @@ GOOD = {
     "id": "7", "age": "60.5", "sex": "female", "dzgroup": "CHF", "hday": "3", "ca": "no", "diabetes": "1",
     "dementia": "0", "meanbp": "75", "hrt": "88", "resp": "20", "temp": "36.5", "pafi": "300.5", "ph": "7.4",
     "crea": "1.2", "sod": "140", "alb": "3.1", "bili": "0.8", "glucose": "110", "bun": "20", "wblc": "9.5",
-    "urine": "1500", "scoma": "0", "adlsc": "1.5", "num.co": "2", "prg6m": "0.75", "surv6m": "0.7", "death": "1", "d.time": "100",
+    "urine": "1500", "scoma": "0", "adlsc": "1.5", "num.co": "2", "prg6m": "0.75", "surv6m": "0.7", "death": "1",
+    "d.time": "100",
 }  # fmt: skip
 
 

@@ -182,7 +182,7 @@ def test_the_readme_figures_are_those_of_the_release() -> None:
 
 
 @pytest.mark.parametrize("left_out", ["scoma", "adlsc", "num-co"])
-def test_without_a_score_of_the_study_there_is_no_estimate_as_the_model_page_says(tmp_path: Path, left_out: str) -> None:
+def test_without_a_score_of_the_study_there_is_no_estimate(tmp_path: Path, left_out: str) -> None:
     bundle = json.loads((ROOT / "docs/examples/seriously-ill.json").read_text("utf-8"))
     kept = [entry for entry in bundle["entry"] if entry["resource"]["id"] != left_out]
     (tmp_path / "one.json").write_text(json.dumps({**bundle, "entry": kept}), encoding="utf-8")

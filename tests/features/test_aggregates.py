@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from patients import INDEX, LOINC, Told, patient
+from patients import ICD_10_CM, INDEX, LOINC, SNOMED_CT, Told, concept, patient
 from small_spec import creatinine, number_of, value_of
 
 # 1.0 at -30 h, 1.6 at -18 h, 1.3 at -6 h: the day before the index time holds the last two.
@@ -214,6 +214,19 @@ def test_a_condition_refuted_or_unproven_does_not_count(status: str) -> None:
     assert number_of(DIABETES, told, unit="1") == 0
 
 
+@pytest.mark.parametrize(("code", "present"), [("C34.1", 1), ("C34", 1), ("C3", 0), ("D34.1", 0), ("XC34", 0)])
+def test_a_star_stands_for_a_whole_family_of_codes(code: str, present: int) -> None:
+    told = patient().with_resource(
+        {"resourceType": "Condition", "recordedDate": patient().at(-9), "code": concept(ICD_10_CM, code)}
+    )
+    family = f'kind = "condition"\naggregate = "present"\ncodes = ["{ICD_10_CM}|C34*"]'
+    assert number_of(family, told, unit="1") == present
+    other = told.with_resource(
+        {"resourceType": "Condition", "recordedDate": patient().at(-9), "code": concept("urn:other", "C34.1")}
+    )
+    assert number_of(family, other, unit="1") == present
+
+
 # ---- encounters -----------------------------------------------------------------------------------------------------
 
 STAY = (
@@ -232,9 +245,11 @@ def test_an_outpatient_visit_is_no_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "days"), [(None, 2), ("Encounter/old", 10), ("Encounter/new", 2), ("Encounter/else", None)]
+    ("named", "days"), [(None, 10), ("Encounter/old", 10), ("Encounter/new", 10), ("Encounter/else", None)]
 )
-def test_the_stay_a_cohort_row_names_is_the_one_counted(named: str | None, days: int | None) -> None:
+def test_days_count_from_the_outermost_open_stay_and_a_named_one_must_be_open(
+    named: str | None, days: int | None
+) -> None:
     told = patient().in_hospital(since=-240, stay="old").in_hospital(since=-48, stay="new")
     assert number_of(STAY, told, unit="d", encounter=named) == days
 
@@ -306,3 +321,31 @@ def test_the_index_time_is_an_argument_and_not_the_clock() -> None:
     told = patient().with_creatinine(1.2, hours=-40).with_creatinine(1.8, hours=-2)
     assert number_of(creatinine("last"), told, index_time=told.at(-10)) == 1.2
     assert number_of(creatinine("last"), told, index_time=INDEX) == 1.8
+
+
+def test_urine_with_a_gap_in_the_chart_is_no_daily_volume() -> None:
+    reading = URINE + '\ncoverage = "PT20H"\ngap = "PT6H"'
+    assert number_of(reading, charted(*((-hours, 50) for hours in range(1, 24))), unit="mL") == 23 * 50
+    assert number_of(reading, charted((-23, 50), (-1, 50)), unit="mL") is None
+
+
+@pytest.mark.parametrize("order", [("chf", "coma"), ("coma", "chf")])
+def test_an_answer_that_names_two_groups_names_none(order: tuple[str, str]) -> None:
+    told = patient().in_disease_group(order[0])
+    answer = told.resources[-1]
+    also = patient().in_disease_group(order[1]).resources[-1]["valueCodeableConcept"]["coding"]
+    both = {"coding": [*answer["valueCodeableConcept"]["coding"], *also]}
+    twice = patient().with_resource({**answer, "valueCodeableConcept": both})
+    assert number_of(GROUP, twice, unit="1", after=GROUPS) is None
+
+
+def test_a_treatment_still_going_on_counts_however_long_ago_it_began() -> None:
+    reading = f'kind = "procedure"\naggregate = "present"\ncodes = ["{SNOMED_CT}|133918004"]\nlookback = "P30D"'
+    begun = patient().with_procedure("133918004", hours=-64 * 24)
+    assert number_of(reading, begun) == 0
+    going_on = {
+        **{name: value for name, value in begun.resources[-1].items() if name != "performedDateTime"},
+        "status": "in-progress",
+        "performedPeriod": {"start": begun.at(-64 * 24)},
+    }
+    assert number_of(reading, patient().with_resource(going_on)) == 1

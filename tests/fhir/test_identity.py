@@ -160,6 +160,101 @@ def test_one_result_under_two_ids_counts_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param([potassium("a"), potassium("b", valueQuantity=quantity(6.9))], id="two-potassiums"),
+        pytest.param(
+            [potassium("a"), potassium("b", valueQuantity=quantity(comparator="<"))], id="a-value-and-a-bound"
+        ),
+        pytest.param(
+            [
+                potassium(own_id, code=code("80288-4"), valueQuantity=None, valueCodeableConcept=code(answer))
+                for own_id, answer in (("a", "LA9340-6"), ("b", "LA9343-0"))
+            ],
+            id="alert-and-unresponsive",
+        ),
+    ],
+)
+def test_two_final_results_of_one_moment_that_differ_are_both_put_aside(
+    tmp_path: Path, order: int, pair: list[dict[str, Any]]
+) -> None:
+    reading = look(tmp_path, *pair[::order])
+    assert reading.report["values"] == []
+    assert reading.reasons("error") == {"values-contradict"}
+    assert reading.report["put_aside"] == 2
+
+
+@pytest.mark.parametrize(
+    ("subject", "reason"),
+    [
+        pytest.param({"type": "Group"}, "subject-not-patient", id="said-to-be-a-group"),
+        pytest.param({"identifier": IDENTIFIER | {"value": "MRN-2"}}, "subject-contradicts", id="another-number"),
+    ],
+)
+def test_a_result_whose_subject_contradicts_itself_is_put_aside(
+    tmp_path: Path, subject: dict[str, Any], reason: str
+) -> None:
+    person = patient(identifier=[IDENTIFIER])
+    reading = look(tmp_path, person, later(subject={"reference": "Patient/p1"} | subject), with_patient=False)
+    assert reading.value() is None
+    assert reading.reasons("error") == {reason}
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [{"type": "Patient"}, {"identifier": IDENTIFIER}, {"identifier": {"system": "urn:oid:9.9", "value": "another"}}],
+)
+def test_a_result_whose_subject_agrees_with_itself_is_used(tmp_path: Path, subject: dict[str, Any]) -> None:
+    person = patient(identifier=[IDENTIFIER])
+    reading = look(tmp_path, person, later(subject={"reference": "Patient/p1"} | subject), with_patient=False)
+    assert reading.value() == "5.2 mmol/L"
+
+
+def test_a_result_from_the_stay_of_another_patient_is_put_aside(tmp_path: Path) -> None:
+    stay = {
+        "resourceType": "Encounter",
+        "id": "e",
+        "status": "in-progress",
+        "class": {"system": "http://x", "code": "IMP"},
+    }
+    stay |= {"subject": {"reference": "Patient/p2"}, "period": {"start": "2025-09-03T06:00:00Z"}}
+    raw = to_ndjson(patient(), patient("p2"), stay, potassium(encounter={"reference": "Encounter/e"}))
+    for asked in ("p1", "p2"):
+        reading = look_at(tmp_path, raw, "two.ndjson", subject=asked)
+        assert reading.value() is None
+        assert reading.reasons("error") == {"encounter-of-other-patient"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param({"resource": later(status=5)}, id="wrong-type"),
+        pytest.param({"resource": later(valueString="x") | {"valueQuantity": "9 mg/dL"}}, id="quantity-as-text"),
+        pytest.param({"resource": later() | {"resourceType": "observation"}}, id="type-misspelt"),
+        pytest.param({"resource": later(), "modifierExtension": [{"url": "http://x"}]}, id="rule-on-the-entry"),
+    ],
+)
+def test_a_result_that_cannot_be_read_is_a_finding_about_its_own_patient(tmp_path: Path, entry: dict[str, Any]) -> None:
+    (finding,) = [found for found in look(tmp_path, entry).record.rejections if found.severity == "error"]
+    assert finding.subject == "Patient/p1"
+
+
+def test_a_fault_in_a_result_known_by_number_is_a_finding_about_its_patient(tmp_path: Path) -> None:
+    everyone = (patient(identifier=[IDENTIFIER]), later(subject={"identifier": IDENTIFIER}, status="unknown"))
+    (finding,) = look(tmp_path, *everyone, with_patient=False).record.rejections
+    assert finding.subject == "Patient/p1"
+
+
+def test_two_stays_alike_are_both_kept(tmp_path: Path) -> None:
+    stay = {"resourceType": "Encounter", "status": "in-progress", "class": {"system": "http://x", "code": "IMP"}}
+    stay |= {"subject": {"reference": "Patient/p1"}, "period": {"start": "2025-09-03T06:00:00Z"}}
+    reading = look(tmp_path, stay | {"id": "e1"}, stay | {"id": "e2"})
+    assert reading.report["events"] == 2
+    assert not reading.reasons()
+
+
+@pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("by", ["fullUrl", "request"])
 def test_a_result_deleted_in_a_history_is_not_used(tmp_path: Path, order: int, by: str) -> None:
     gone: dict[str, Any] = {"request": {"method": "DELETE", "url": "Observation/k"}}
@@ -207,6 +302,13 @@ def test_an_unknown_resource_type_is_put_aside(tmp_path: Path, kind: str) -> Non
     assert reading.reasons("error") == {"type-unknown"}
 
 
+def test_a_result_inside_a_report_is_not_silently_lost(tmp_path: Path) -> None:
+    report = {"resourceType": "DiagnosticReport", "id": "r", "contained": [potassium("inner")]}
+    reading = look(tmp_path, report)
+    assert reading.reasons() == {"contained-not-read"}
+    assert reading.report["not_needed"] == 1
+
+
 def test_a_contained_result_is_not_silently_lost(tmp_path: Path) -> None:
     reading = look(tmp_path, potassium(contained=[potassium("inner")]))
     assert reading.reasons() == {"contained-not-read"}
@@ -242,6 +344,48 @@ class TestBundleTypes:
         reading = look_at(tmp_path, to_bytes(bundle(patient(), potassium(), kind="searchset", link=more)))
         assert reading.blocked == {"source-incomplete"}
         assert [block.reason for block in reading.record.source_blocks] == ["source-incomplete"]
+
+    @pytest.mark.parametrize(
+        ("issue", "blocked"),
+        [
+            ({"severity": "error", "code": "incomplete"}, {"source-incomplete"}),
+            ({"severity": "fatal", "code": "timeout"}, {"source-incomplete"}),
+            ({"severity": "warning", "code": "incomplete"}, set()),
+            ({"severity": "error", "code": "exception"}, set()),
+        ],
+    )
+    def test_a_server_that_did_not_send_everything_forbids_a_score(
+        self, tmp_path: Path, issue: dict[str, str], blocked: set[str]
+    ) -> None:
+        outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
+        for reading in (
+            look(tmp_path, potassium(), {"resource": outcome}),
+            look_at(tmp_path, to_ndjson(patient(), outcome, potassium()), "input.ndjson"),
+        ):
+            assert reading.blocked == blocked
+            assert reading.reasons() == {"operation-outcome"}
+
+    @pytest.mark.parametrize("kind", ["batch-response", "transaction-response"])
+    def test_a_failed_part_of_a_batch_forbids_a_score(self, tmp_path: Path, kind: str) -> None:
+        for status, blocked in (
+            ("404 Not Found", {"source-incomplete"}),
+            ("503", {"source-incomplete"}),
+            ("200", set()),
+        ):
+            entry = {"response": {"status": status}}
+            raw = to_bytes(bundle(patient(), potassium(), entry, kind=kind))
+            assert look_at(tmp_path, raw).blocked == blocked
+
+    def test_a_search_that_found_more_than_it_holds_forbids_a_score(self, tmp_path: Path) -> None:
+        for total, blocked in ((3, {"source-incomplete"}), (2, set()), (1, set())):
+            raw = to_bytes(bundle(patient(), potassium(), kind="searchset", total=total))
+            assert look_at(tmp_path, raw).blocked == blocked
+
+    def test_a_deletion_that_carries_the_result_deletes_it(self, tmp_path: Path) -> None:
+        entry = bundle(potassium())["entry"][0] | {"request": {"method": "DELETE", "url": "Observation/k"}}
+        reading = look_at(tmp_path, to_bytes(bundle(patient(), entry, kind="history")))
+        assert reading.value() is None
+        assert reading.reasons() == {"deletion"}
 
     def test_rules_on_the_bundle_forbid_a_score(self, tmp_path: Path) -> None:
         assert look_at(tmp_path, to_bytes(bundle(patient(), potassium(), implicitRules="http://x"))).blocked
@@ -281,3 +425,25 @@ def test_reading_twice_gives_the_same_record(tmp_path: Path) -> None:
     look(tmp_path, potassium(), later())
     first, second = (Reading(tmp_path / "input.json") for _ in range(2))
     assert first.report == second.report
+
+
+def test_a_result_misfiled_in_one_bundle_of_a_directory_counts_for_nobody_and_everybody_is_told(tmp_path):
+    def person(name: str, *results: dict[str, object]) -> dict[str, object]:
+        resources = [{"resourceType": "Patient", "id": name}, *results]
+        return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": each} for each in resources]}
+
+    def result(name: str, owner: str) -> dict[str, object]:
+        return {
+            "resourceType": "Observation", "id": name, "status": "final", "subject": {"reference": f"Patient/{owner}"},
+            "code": {"coding": [{"system": "http://loinc.org", "code": "2160-0"}]},
+            "effectiveDateTime": "2025-09-03T14:10:00Z",
+            "valueQuantity": {"value": 1, "system": "http://unitsofmeasure.org", "code": "mg/dL"},
+        }  # fmt: skip
+
+    (tmp_path / "a.json").write_text(json.dumps(person("a", result("own", "a"), result("strayed", "b"))))
+    (tmp_path / "b.json").write_text(json.dumps(person("b", result("kept", "b"))))
+    record = read(tmp_path)
+    assert {event.source for event in record.events} == {"Observation/own", "Observation/kept"}
+    (found,) = [finding for finding in record.rejections if finding.reason == "other-patient"]
+    assert (found.source, found.severity, found.subject) == ("Observation/strayed", "error", None)
+    assert record.counts.put_aside == 1

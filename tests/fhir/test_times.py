@@ -8,10 +8,6 @@ from typing import Any
 import pytest
 from bedside import AS_OF, LOINC, code, look, patient, potassium, quantity
 
-from cdss.domain.instant import parse_duration
-from cdss.fhir.read import read
-from cdss.workflow.reading import read_report
-
 NO_TIME: dict[str, Any] = {"effectiveDateTime": None}
 YESTERDAY = potassium("k0", effectiveDateTime="2025-09-02T08:00:00Z", valueQuantity=quantity(4.4))
 
@@ -123,11 +119,22 @@ def test_a_corrected_result_wins_over_the_final_one(tmp_path: Path, order: int) 
     assert look(tmp_path, *pair[::order]).value() == "4.6 mmol/L"
 
 
-def test_a_default_date_of_1900_is_too_old_for_the_look_back(tmp_path: Path) -> None:
-    look(tmp_path, potassium(effectiveDateTime="1900-01-01T00:00:00Z"))
-    record = read(tmp_path / "input.json", subject="p1", index_time=AS_OF)
-    report = read_report(record, subject="p1", index_time=AS_OF, lookback=parse_duration("PT24H"))
-    assert report["values"] == []
+@pytest.mark.parametrize(
+    "time", ["1900-01-01T00:00:00Z", "1900-01-01T00:00:00-12:00", "1900-01-01", "1900", "0002-01-01"]
+)
+def test_a_default_date_of_1900_is_no_time(tmp_path: Path, time: str) -> None:
+    reading = look(tmp_path, potassium(effectiveDateTime=time), condition(onsetDateTime=time))
+    assert reading.report["events"] == 0
+    assert reading.reasons("error") == {"time-implausible"}
+
+
+def test_a_finished_stay_without_an_end_is_no_open_stay(tmp_path: Path) -> None:
+    stay = {"resourceType": "Encounter", "id": "e", "class": {"system": "http://x", "code": "IMP"}}
+    stay |= {"subject": {"reference": "Patient/p1"}, "period": {"start": "2025-09-03T06:00:00Z"}}
+    assert look(tmp_path, stay | {"status": "in-progress"}).report["events"] == 1
+    reading = look(tmp_path, stay | {"status": "finished"})
+    assert reading.report["events"] == 0
+    assert reading.reasons("error") == {"time-missing"}
 
 
 def test_without_an_index_time_every_value_counts(tmp_path: Path) -> None:
@@ -148,6 +155,33 @@ def test_only_a_confirmed_diagnosis_counts(tmp_path: Path, status: str, events: 
     reading = look(tmp_path, condition(verificationStatus=code(status, system="http://x")))
     assert reading.report["events"] == events
     assert reading.report["put_aside"] == 1 - events
+
+
+@pytest.mark.parametrize("element", ["verificationStatus", "clinicalStatus"])
+@pytest.mark.parametrize("status", [{"text": "refuted"}, {}, code("REFUTED", system="http://x"), code("x", system="y")])
+def test_a_diagnosis_whose_status_is_not_understood_does_not_count(
+    tmp_path: Path, element: str, status: dict[str, Any]
+) -> None:
+    reading = look(tmp_path, condition(**{element: status}))
+    assert reading.report["events"] == 0
+    assert reading.reasons("error") == {"status-not-usable"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"recordedDate": "2020-01-01T00:00:00"}, {"recordedDate": ""}, {"clinicalStatus": {"text": "active"}}],
+)
+def test_a_diagnosis_put_aside_says_which_it_may_have_been(tmp_path: Path, fault: dict[str, Any]) -> None:
+    (finding,) = look(tmp_path, condition(**fault)).record.rejections
+    assert finding.codes == ("http://snomed.info/sct|44054006",)
+
+
+@pytest.mark.parametrize("over", [{"abatementString": "2021"}, {"abatementAge": {"value": 60}}, {"abatementRange": {}}])
+def test_a_diagnosis_that_ended_at_no_date_is_over(tmp_path: Path, over: dict[str, Any]) -> None:
+    reading = look(tmp_path, condition(**over))
+    (event,) = reading.record.events
+    assert event.end == event.issued
+    assert reading.reasons() == {"condition-over-undated"}
 
 
 def test_an_order_not_to_give_a_drug_is_no_drug(tmp_path: Path) -> None:
@@ -177,6 +211,8 @@ def test_the_class_of_an_encounter_in_its_r5_form_is_put_aside(tmp_path: Path) -
         pytest.param({"deceasedDateTime": "2025-09-04T18:00:00Z"}, set(), id="dead-later"),
         pytest.param({"deceasedDateTime": "last week"}, {"deceased"}, id="dead-at-an-unreadable-time"),
         pytest.param({"_deceasedDateTime": {"extension": []}}, {"deceased"}, id="dead-at-an-unknown-time"),
+        pytest.param({"DeceasedBoolean": True}, {"patient-unusable"}, id="dead-in-capitals"),
+        pytest.param({"deceased": True}, {"patient-unusable"}, id="dead-under-another-name"),
         pytest.param({"deceasedBoolean": "false"}, {"patient-unusable"}, id="dead-as-text"),
         pytest.param({"birthDate": "1884-01-01"}, {"birth-date-implausible"}, id="141-years"),
         pytest.param({"birthDate": "1900-01-01"}, {"birth-date-implausible"}, id="default-birth-date"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from bedside import code, look, look_at, measured, patient, potassium, pressure, quantity, to_bytes
 
+ABSENT = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "error"}
 NONE: dict[str, None] = {"valueQuantity": None}
 
 
@@ -190,10 +191,71 @@ class TestBloodPressure:
         assert (reading.value("8480-6"), reading.value("8462-4")) == ("124 mm[Hg]", None)
         assert reading.reasons("error") == {reason}
 
+    def test_two_different_systolic_pressures_in_one_panel_are_both_put_aside(self, tmp_path: Path) -> None:
+        panel = pressure()
+        panel["component"].append({"code": code("8480-6"), "valueQuantity": quantity(190, "mm[Hg]")})
+        reading = look(tmp_path, panel)
+        assert (reading.value("8480-6"), reading.value("8462-4")) == (None, "76 mm[Hg]")
+        assert reading.reasons("error") == {"values-contradict"}
+
     def test_an_absent_part_is_absent(self, tmp_path: Path) -> None:
         reading = look(tmp_path, pressure(124, {"code": code("8462-4"), "dataAbsentReason": code("x", system="y")}))
         assert (reading.value("8480-6"), reading.value("8462-4")) == ("124 mm[Hg]", None)
         assert reading.reasons("error") == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"Comparator": "<"}, "element-unknown", id="comparator-in-capitals"),
+        pytest.param({"comparater": "<"}, "element-unknown", id="comparator-misspelt"),
+        pytest.param({"Unit": "mg/dL"}, "element-unknown", id="unit-in-capitals"),
+        pytest.param({"modifierExtension": [{"url": "http://x"}]}, "modifier-extension", id="modifier-extension"),
+        pytest.param({"_value": {"extension": [ABSENT]}}, "value-and-absent-reason", id="value-and-reason"),
+        pytest.param({"extension": [ABSENT]}, "value-and-absent-reason", id="value-and-reason-on-the-quantity"),
+    ],
+)
+def test_a_quantity_that_says_more_than_is_understood_is_put_aside(
+    tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    reading = look(tmp_path, potassium(valueQuantity=quantity(**changes)))
+    assert reading.value() is None
+    assert reading.reasons("error") == {reason}
+    (finding,) = [found for found in reading.record.rejections if found.severity == "error"]
+    assert finding.subject == "Patient/p1"
+
+
+def test_a_plain_extension_on_a_quantity_is_harmless(tmp_path: Path) -> None:
+    reading = look(tmp_path, potassium(valueQuantity=quantity(extension=[{"url": "http://x"}], _unit={}, id="q")))
+    assert reading.value() == "3.9 mmol/L"
+    assert not reading.reasons()
+
+
+def test_a_misspelt_comparator_in_one_pressure_is_found(tmp_path: Path) -> None:
+    diastolic = {"code": code("8462-4"), "valueQuantity": quantity(76, "mm[Hg]", Comparator="<")}
+    assert look(tmp_path, pressure(124, diastolic)).reasons("error") == {"element-unknown"}
+
+
+def test_a_rule_on_the_code_may_change_what_was_measured(tmp_path: Path) -> None:
+    reading = look(tmp_path, potassium(code=code("2823-3") | {"modifierExtension": [{"url": "http://x"}]}))
+    assert reading.value() is None
+    assert reading.reasons("error") == {"modifier-extension"}
+
+
+def test_a_result_about_its_own_patient_is_used(tmp_path: Path) -> None:
+    assert look(tmp_path, potassium(focus=[{"reference": "Patient/p1"}])).value() == "3.9 mmol/L"
+
+
+def test_loinc_under_its_oid_is_loinc(tmp_path: Path) -> None:
+    reading = look(tmp_path, potassium(code=code("2823-3", system="urn:oid:2.16.840.1.113883.6.1")))
+    assert reading.value() == "3.9 mmol/L"
+    assert not reading.reasons()
+
+
+def test_a_result_that_contradicts_its_own_component_is_put_aside(tmp_path: Path) -> None:
+    reading = look(tmp_path, potassium(component=[{"code": code("2823-3"), "valueQuantity": quantity(6.9)}]))
+    assert reading.value() is None
+    assert reading.reasons("error") == {"values-contradict", "no-usable-part"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What must not change a patient's features does not change a bit of them; what may only raise the risk never lowers it."""
+"""What must not matter does not change a bit of a patient's features; what may only raise the risk never lowers it."""
 
 from __future__ import annotations
 

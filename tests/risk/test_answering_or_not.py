@@ -24,6 +24,8 @@ MUST_HAVE = {
     "creatinine": "creatinine",
     "sodium": "sodium",
     "study coma score": "scoma",
+    "daily activities": "adlsc",
+    "comorbidities": "comorbidities",
 }
 OTHERS = [
     "white cells",
@@ -239,7 +241,6 @@ def test_words_say_what_was_measured_when_and_which_way_it_points() -> None:
     assert texts["dementia"].text.startswith("Dementia not on record")
     assert texts["diabetes"].text.startswith("Diabetes on record")
     assert texts["disease_group"].value == "Acute respiratory failure or multiple organ failure with sepsis"
-    assert texts["female"].text.startswith("Sex (female)")
 
 
 def test_a_bound_is_shown_as_a_bound() -> None:

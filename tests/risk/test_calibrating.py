@@ -42,7 +42,7 @@ def test_two_inputs_are_scikit_learns_unpenalised_logistic_regression(seed: int)
 
 
 def test_a_known_answer_two_by_two() -> None:
-    # Of ten with x = 0 two have the outcome, of ten with x = 1 six: intercept logit(0.2), weight logit(0.6) - logit(0.2).
+    # Of ten with x = 0 two have the outcome, of ten with x = 1 six: logit(0.2), and logit(0.6) - logit(0.2).
     x = np.repeat([0.0, 1.0], 10)
     outcome = np.array([1] * 2 + [0] * 8 + [1] * 6 + [0] * 4)
     fit = fit_logistic([x], outcome)

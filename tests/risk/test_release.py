@@ -114,10 +114,15 @@ def test_a_missing_file_is_refused(release: Path, name: str) -> None:
     assert f"{name} is missing" in refused(release)
 
 
-def test_no_manifest_is_no_release(release: Path) -> None:
+def test_a_release_without_its_manifest_is_a_changed_release(release: Path) -> None:
     (release / MANIFEST).unlink()
-    with pytest.raises(UnknownModelError) as caught:
+    with pytest.raises(IntegrityError, match=MANIFEST):
         cdss.load_model(release)
+
+
+def test_a_directory_with_nothing_of_a_release_is_no_release(tmp_path: Path) -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        cdss.load_model(tmp_path)
     assert caught.value.exit_code == 2
 
 
@@ -296,7 +301,9 @@ NUMBERS = {
     "golden answer lost": ("golden.json", lambda held: held["margin"].pop()),
     "golden row changed": ("golden.json", lambda held: held["rows"].__setitem__(0, [9.0, -9.0, None])),
     "golden vectors of another schema": ("golden.json", lambda held: held.update(schema=2)),
-    "too few golden vectors": ("golden.json", lambda held: held.update(rows=held["rows"][:31], margin=held["margin"][:31])),
+    "too few golden vectors": (
+        "golden.json", lambda held: held.update(rows=held["rows"][:31], margin=held["margin"][:31]),
+    ),
     "golden rows of another width": ("golden.json", lambda held: held.update(rows=[row[:2] for row in held["rows"]])),
     "golden rows of several widths": ("golden.json", lambda held: held["rows"][0].pop()),
     "golden rows of text": ("golden.json", lambda held: held["rows"].__setitem__(0, ["a", "b", "c"])),

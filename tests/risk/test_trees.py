@@ -77,8 +77,9 @@ def test_a_forest_is_stored_as_numbers_and_read_again() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"depth": 13}, {"depth": -1}, {"depth": "x"}, {"trees": 0}, {"trees": 7}, {"base": None}, {"base": float("nan")},
-        {"base": float("inf")}, {"leaf": "!!"}, {"leaf": ""}, {"feature": 3}, {"threshold": None},
+        {"depth": 13}, {"depth": -1}, {"depth": "x"}, {"trees": 0}, {"trees": 7}, {"base": None},
+        {"base": float("nan")}, {"base": float("inf")}, {"leaf": "!!"}, {"leaf": ""}, {"feature": 3},
+        {"threshold": None},
     ],
 )  # fmt: skip
 def test_a_forest_that_cannot_be_is_not_used(change: dict[str, object]) -> None:
@@ -171,7 +172,7 @@ def test_the_spread_of_a_patient_does_not_depend_on_who_else_is_asked_about() ->
 
 
 def test_patients_are_drawn_and_not_rows() -> None:
-    # Two rows of each patient: a member never calibrates on a patient it was grown on, so the fit differs from rows drawn.
+    # Two rows of each patient: a member never calibrates on a patient it was grown on, so the fit is another.
     paired = [f"Patient/{n // 2}" for n in range(300)]
     assert bootstrap(groups=paired).to_dict() != bootstrap().to_dict()
 

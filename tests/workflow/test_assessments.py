@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import uuid
+from functools import cache
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from patients import INDEX, Told, patient, record_of, seriously_ill, without
+from patients import INDEX, Told, patient, read_resources, record_of, seriously_ill, without
 
 import cdss
 from cdss.domain.assessment import Abstention, RiskEstimate
@@ -23,9 +24,14 @@ ESTIMATE = ["probability", "interval", "log_odds", "band", "flag", "explanation"
 SICKER = seriously_ill()
 
 
-@pytest.fixture(scope="module")
-def model() -> cdss.Model:
+@cache
+def shipped() -> cdss.Model:
     return cdss.load_model("serious-illness-180d")
+
+
+@pytest.fixture
+def model() -> cdss.Model:
+    return shipped()
 
 
 def answer(model: cdss.Model, told: Told = SICKER, **how: Any) -> dict[str, Any]:
@@ -71,7 +77,16 @@ def test_every_entry_has_its_type(model: cdss.Model) -> None:
     assert all(type(found[name]) is float for name in ("probability", "log_odds"))
     assert all(type(found["interval"][name]) is float for name in ("low", "high", "level"))
     for part in found["explanation"]["contributions"]:
-        assert set(part) - {"comparator"} == {"feature", "label", "value", "unit", "effective", "shap_value", "sources", "text"}
+        assert set(part) - {"comparator"} == {
+            "feature",
+            "label",
+            "value",
+            "unit",
+            "effective",
+            "shap_value",
+            "sources",
+            "text",
+        }
         assert part["value"] is None or isinstance(part["value"], float | str)
         assert type(part["shap_value"]) is float
         assert isinstance(part["sources"], list)
@@ -185,8 +200,7 @@ def test_with_an_estimate_the_team_is_the_fitted_combination(model: cdss.Model) 
 @settings(max_examples=50, deadline=None)
 @given(st.floats(0, 1))
 def test_two_who_differ_by_three_tenths_or_more_disagree(estimate: float) -> None:
-    release = cdss_model()
-    found = release.assess(RECORD, INDEX, clinician_estimate=estimate).to_dict()
+    found = answer(shipped(), clinician_estimate=estimate)
     assert found["team"]["disagreement"] == (abs(estimate - found["probability"]) >= 0.3)
 
 
@@ -301,7 +315,7 @@ def test_what_was_put_aside_and_concerns_the_model_is_found_with_the_answer(mode
     told = SICKER.with_creatinine(1e6, hours=-2)
     found = answer(model, told)
     (finding,) = [one for one in found["findings"] if one["severity"] == "error"]
-    assert set(finding) == {"severity", "source", "location", "reason", "message"}
+    assert set(finding) == {"severity", "source", "reason", "message"}
     assert finding["source"] == f"Observation/p1-{told.count}"
     assert "1000000" not in json.dumps(found["findings"])
 
@@ -311,7 +325,11 @@ def test_a_value_outside_what_the_model_has_seen_is_said(model: cdss.Model) -> N
     low = float(model.ranges[place][0])
     told = without(SICKER, "sodium").measured("sodium", low - 2, hours=-3)
     found = answer(model, told)
-    assert [(one["reason"], one["location"]) for one in found["findings"]][-1] == ("outside-training-range", "sodium")
+    (said,) = [one for one in found["findings"] if one["reason"] == "outside-training-range"]
+    assert said["severity"] == "note"
+    assert said["source"] == f"Observation/p1-{told.count}"
+    assert "Sodium" in said["message"]
+    assert found["findings"][-1]["message"].startswith("Sodium lies outside")
     assert not [one for one in answer(model)["findings"] if one["reason"] == "outside-training-range"]
 
 
@@ -326,11 +344,25 @@ def test_python_gives_frozen_answers(model: cdss.Model) -> None:
         found.probability = 0.0  # type: ignore[misc]
 
 
-RECORD = record_of(SICKER)
-_LOADED: list[cdss.Model] = []
+def test_a_comorbidity_whose_condition_was_put_aside_is_not_called_absent(model: cdss.Model) -> None:
+    told = seriously_ill().with_resource(
+        {
+            "resourceType": "Condition",
+            "clinicalStatus": {"coding": [{"system": "http://example.org", "code": "active"}]},
+            "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "C34.9"}]},
+            "recordedDate": "2026-03-01T10:00:00",  # no offset from UTC
+        }
+    )
+    found = answer(model, told)
+    assert found["kind"] == "abstention"
+    assert ("condition-unproven", "cancer") in [(reason["code"], reason["feature"]) for reason in found["reasons"]]
 
 
-def cdss_model() -> cdss.Model:
-    if not _LOADED:
-        _LOADED.append(cdss.load_model("serious-illness-180d"))
-    return _LOADED[0]
+def test_what_could_not_be_given_to_anybody_is_told_to_everybody(model: cdss.Model) -> None:
+    told = seriously_ill()
+    lost = {"resourceType": "Observation", "id": "lost", "status": "final", "code": {}}
+    record = read_resources([*told.as_resources(), lost])
+    found = model.assess(record, told.index, subject=told.id).to_dict()
+    assert [finding["reason"] for finding in found["findings"] if finding["severity"] == "error"] == [
+        "source-parts-unused"
+    ]

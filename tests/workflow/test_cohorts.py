@@ -40,21 +40,26 @@ def test_a_subject_is_an_id_or_a_reference_to_a_patient(csv: Callable[..., Path]
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-03-04T00:00:00Z", "2026-03-03T19:00:00-05:00", "2026-03-04T05:30:00+05:30", "2026-03-04T00:00:00.000Z"]
+    "text",
+    ["2026-03-04T00:00:00Z", "2026-03-03T19:00:00-05:00", "2026-03-04T05:30:00+05:30", "2026-03-04T00:00:00.000Z"],
 )
 def test_one_instant_in_any_zone_is_the_same_question(csv: Callable[..., Path], text: str) -> None:
     (row,) = read_cohort(csv(f"subject,index_time\np1,{text}\n"))
     assert row.index_time == parse_index_time(INDEX)
 
 
-@pytest.mark.parametrize("text", ["2026-03-04T00:00:00", "2026-03-04", "yesterday", "", "1772582400", "2026-13-04T00:00:00Z"])
+@pytest.mark.parametrize(
+    "text", ["2026-03-04T00:00:00", "2026-03-04", "yesterday", "", "1772582400", "2026-13-04T00:00:00Z"]
+)
 def test_a_time_without_an_offset_or_no_time_at_all_names_its_row(csv: Callable[..., Path], text: str) -> None:
     said = refusal(csv(f"{GOOD}p2,{text}\n"))
     assert "cohort.csv, line 3" in said
     assert "index time" in said
 
 
-@pytest.mark.parametrize("subject", ["", "Group/p1", "p 1", "Patient/", "x" * 65, "https://h.example/Patient/p1", "a/b/c"])
+@pytest.mark.parametrize(
+    "subject", ["", "Group/p1", "p 1", "Patient/", "x" * 65, "https://h.example/Patient/p1", "a/b/c"]
+)
 def test_a_subject_that_is_no_id_names_its_row(csv: Callable[..., Path], subject: str) -> None:
     said = refusal(csv(f"{GOOD}{subject},{INDEX}\n"))
     assert "line 3" in said
@@ -100,7 +105,9 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(csv: Callable[..., Pat
     assert row == CohortRow(subject="Patient/p1", index_time=parse_index_time(INDEX))
 
 
-@pytest.mark.parametrize("raw", [b"\xff\xfes\x00", b"", b'subject,index_time\n"p1'], ids=["UTF-16", "empty", "open quote"])
+@pytest.mark.parametrize(
+    "raw", [b"\xff\xfes\x00", b"", b'subject,index_time\n"p1'], ids=["UTF-16", "empty", "open quote"]
+)
 def test_a_file_that_is_no_csv_is_refused(csv: Callable[..., Path], raw: bytes) -> None:
     refusal(csv(raw))
 
@@ -201,7 +208,9 @@ def test_every_row_gives_one_answer_in_its_order_and_duplicates_stay(model: cdss
 
 
 def test_the_flat_row_is_the_assessment(model: cdss.Model) -> None:
-    frame = cdss.assess_cohort(record_of(seriously_ill()), model, [{"subject": "p1", "index_time": INDEX, "clinician_estimate": "0.9"}])
+    frame = cdss.assess_cohort(
+        record_of(seriously_ill()), model, [{"subject": "p1", "index_time": INDEX, "clinician_estimate": "0.9"}]
+    )
     row, whole = frame.iloc[0], json.loads(frame["assessment"][0])
     assert (row["probability"], row["low"], row["high"]) == (
         whole["probability"], whole["interval"]["low"], whole["interval"]["high"],
