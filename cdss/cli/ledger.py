@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cdss.errors import IntegrityError, UsageError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cdss.ledger.keys import Keys
     from cdss.ledger.reading import LedgerReader
 
-    _Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+    _Verbs = argparse._SubParsersAction[Any]
 
 _EPILOG = """the store is CDSS_STORE, else cdss.db in CDSS_HOME (default ./.cdss)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from cdss import __version__
+from cdss.cli import ledger
 from cdss.errors import CdssError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """exit codes:
   0 done; an abstention is an answer too   2 unknown verb, option or model, no such path, bad cohort file
-  3 input refused as a whole               4 a digest or golden vector of a release does not hold
+  3 input refused as a whole               4 a digest, signature or ledger check does not hold
   6 a part it depends on fails
 
 example:
@@ -42,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     _assess(verbs)
     _explain(verbs)
     _train(verbs)
+    ledger.add(verbs)
     return parser
 
 
