@@ -118,9 +118,9 @@ class Gatherer:
         source = self.sources[number]
         self.reject(number, source, fault.location, fault.reason, fault.message, fault.severity, fault.codes)
 
-    def misfile(self, number: int) -> None:
-        """Put a resource of another patient aside; the finding reaches whoever asks, since it may be anyone's."""
-        self.subjects[number] = None
+    def misfile(self, number: int, holder: str) -> None:
+        """Put a resource of another patient aside; the finding is about the record that holds it."""
+        self.subjects[number] = holder
         self.put_aside(number, PutAside("subject", "other-patient", "it belongs to another patient: a misfiled record"))
 
     def refuse(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ def read(
     for place in reader.found.incomplete:
         reader.block(place, "the server says that it did not send everything")
     wanted = None if subject is None else subject_name(subject)
+    named = set(reader.found.subjects)
     record = settle(
         reader.found,
         source.place,
@@ -77,7 +79,7 @@ def read(
         index_time=index_time,
         closed=reader.is_one_bundle,
     )
-    if wanted is not None and wanted not in record.patients and wanted not in set(reader.found.subjects):
+    if wanted is not None and wanted not in record.patients and wanted not in named:
         raise SubjectNotFoundError(place=source.place, subject=wanted)
     return record
 
@@ -197,10 +199,13 @@ class _Reader:
         patients = {found.sources[number] for number in found.patients if number >= first}
         if len(patients) != 1:
             return
+        (holder,) = patients
         for number in range(first, len(found.sources)):
             owner = found.subjects[number]
-            if owner is not None and owner not in patients and not owner.startswith(BY_IDENTIFIER):
-                found.misfile(number)
+            if owner is not None and owner != holder and not owner.startswith(BY_IDENTIFIER):
+                found.misfile(number, holder)
+                if not self.is_one_bundle:
+                    found.rejections.append(replace(found.rejections[-1], subject=owner))  # who may miss this result
 
     def _check_bundle(self, bundle: Mapping[str, Any], place: str) -> None:
         links = bundle.get("link")

@@ -243,7 +243,7 @@ def _settle_owners(found: Gatherer, patients: dict[str, PatientFacts], subject: 
         if not closed and (owner in patients or not patients):
             found.drop(number)
         elif found.dispositions[number] == Disposition.USED:
-            found.misfile(number)
+            found.misfile(number, wanted)
     if renamed:
         found.buffer.rename(renamed)
     for place, finding in enumerate(found.rejections):
@@ -253,7 +253,7 @@ def _settle_owners(found: Gatherer, patients: dict[str, PatientFacts], subject: 
 
 
 def _note_dangling(found: Gatherer, closed: bool) -> None:
-    """Note encounters that are named but missing, unless the source holds no encounters at all."""
+    """Note encounters that a used resource names and nobody gave, unless the source holds no encounters at all."""
     present = {source for source in found.sources if source.startswith("Encounter/")}
     if not present and not closed:
         return
@@ -261,8 +261,9 @@ def _note_dangling(found: Gatherer, closed: bool) -> None:
     for encounter, numbers in found.encounter_references.items():
         if encounter not in present:
             for number in numbers:
-                source = found.sources[number]
-                found.reject(number, source, "encounter", "encounter-unresolved", message, Severity.NOTE)
+                if found.dispositions[number] == Disposition.USED:
+                    source = found.sources[number]
+                    found.reject(number, source, "encounter", "encounter-unresolved", message, Severity.NOTE)
 
 
 def _settle_events(found: Gatherer, index_time: int | None) -> EventTable:

@@ -168,10 +168,10 @@ def test_the_command_gives_the_python_answers_to_the_byte(
     lines = out.read_text("utf-8").splitlines()
     whole = cdss.read(folder)
     assert lines == [json.dumps(ask(model, one, whole).to_dict(), ensure_ascii=False) for one in patients]
-    # Read Bundle by Bundle the answers are the same; only there does a misfiled result show as one.
+    # Read Bundle by Bundle the answers are the same, but that only the whole ward tells who misses the misfiled result.
     for one, line in zip(patients, lines, strict=True):
-        alone = answers[one.subject].to_dict()
-        if one.story == "misfiled result":
-            assert [found["reason"] for found in alone["findings"]] == ["source-parts-unused"]
-            alone["findings"] = []
-        assert json.dumps(alone, ensure_ascii=False) == line
+        alone, found = answers[one.subject].to_dict(), json.loads(line)
+        missed = [finding for finding in found["findings"] if finding["reason"] == "other-patient"]
+        if missed and one.story != "misfiled result":
+            found["findings"] = [finding for finding in found["findings"] if finding not in missed]
+        assert found == alone

@@ -427,7 +427,7 @@ def test_reading_twice_gives_the_same_record(tmp_path: Path) -> None:
     assert first.report == second.report
 
 
-def test_a_result_misfiled_in_one_bundle_of_a_directory_counts_for_nobody_and_everybody_is_told(tmp_path):
+def test_a_result_misfiled_in_one_bundle_of_a_directory_counts_for_nobody_and_both_are_told(tmp_path):
     def person(name: str, *results: dict[str, object]) -> dict[str, object]:
         resources = [{"resourceType": "Patient", "id": name}, *results]
         return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": each} for each in resources]}
@@ -444,6 +444,9 @@ def test_a_result_misfiled_in_one_bundle_of_a_directory_counts_for_nobody_and_ev
     (tmp_path / "b.json").write_text(json.dumps(person("b", result("kept", "b"))))
     record = read(tmp_path)
     assert {event.source for event in record.events} == {"Observation/own", "Observation/kept"}
-    (found,) = [finding for finding in record.rejections if finding.reason == "other-patient"]
-    assert (found.source, found.severity, found.subject) == ("Observation/strayed", "error", None)
+    found = [finding for finding in record.rejections if finding.reason == "other-patient"]
+    assert {(one.source, one.severity, one.subject) for one in found} == {
+        ("Observation/strayed", "error", "Patient/a"),
+        ("Observation/strayed", "error", "Patient/b"),
+    }
     assert record.counts.put_aside == 1
