@@ -6,20 +6,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-
-class Role(StrEnum):
-    """What a member of staff is there for."""
-
-    CLINICIAN = "clinician"
-    APPROVER = "approver"
-    DATA_SCIENTIST = "data scientist"
-    AUDITOR = "auditor"
-    ADMIN = "admin"
+from cdss.access import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
