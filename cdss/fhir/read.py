@@ -162,12 +162,13 @@ class _Reader:
             self._take_bundle(document, entries, "Bundle")
 
     def _read_ndjson(self, file: SourceFile) -> None:
-        first, many = len(self.found.sources), len(self.source.files) > 1
+        first, many, faults = len(self.found.sources), len(self.source.files) > 1, 0
         for number, line in read_lines(file, self.progress):
             place = f"{file.name}, line {number}" if many else f"line {number}"
             try:
                 document = read_strict(line)
             except StrictJsonError as error:
+                faults += 1
                 self.found.refuse(place, file.name, error.reason, f"{error.message} at column {error.column}")
                 continue
             if not isinstance(document, dict) or document.get("resourceType") != "Bundle":
@@ -180,7 +181,7 @@ class _Reader:
         if read.count(Disposition.REFUSED) == len(read):
             raise InputRefusedError(
                 place=file.name,
-                reason="not-ndjson",
+                reason="not-ndjson" if faults else "not-fhir",  # JSON of another kind takes nothing of a patient away
                 message="holds no line that is a FHIR resource",
                 remedy="NDJSON holds one resource a line; a pretty-printed document belongs in a .json file.",
             )

@@ -11,6 +11,7 @@ import pytest
 from bedside import Reading, bundle, look_at, patient, potassium, quantity, to_bytes, to_ndjson
 
 from cdss.errors import InputRefusedError, SourceNotFoundError
+from cdss.fhir.read import read
 
 GOOD = to_bytes(bundle(patient(), potassium()))
 LINES = to_ndjson(patient(), potassium())
@@ -204,3 +205,11 @@ def test_a_path_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFoundError) as missing:
         look_at_directory(tmp_path / "nothing")
     assert missing.value.exit_code == 2
+
+
+def test_answers_written_beside_the_records_take_nothing_away(tmp_path: Path) -> None:
+    (tmp_path / "Patient.ndjson").write_text('{"resourceType":"Patient","id":"a"}\n')
+    (tmp_path / "answers.ndjson").write_text('{"schema":1,"kind":"estimate"}\n')
+    assert not read(tmp_path).source_blocks
+    (tmp_path / "answers.ndjson").write_text('{"schema":1,"kind":"est')
+    assert [block.reason for block in read(tmp_path).source_blocks] == ["source-incomplete"]
