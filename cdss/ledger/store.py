@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -79,11 +79,10 @@ class LedgerStore(LedgerReader):
             If the keys are not those of this store.
         """
         store = cls(url, keys, clock)
-        try:
+        with ExitStack() as undo:
+            undo.callback(store._engine.dispose)
             store._prepare()
-        except BaseException:
-            store._engine.dispose()
-            raise
+            undo.pop_all()  # prepared: the engine stays open
         return store
 
     def _prepare(self) -> None:
