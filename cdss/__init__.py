@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Abstention": "cdss.domain.assessment",
     "ClinicalEvent": "cdss.domain.event",
+    "Hospital": "cdss.workflow.hospital",
     "Model": "cdss.workflow.model",
     "PatientRecord": "cdss.record",
     "Rejection": "cdss.domain.event",
@@ -20,15 +21,19 @@ _HOMES = {
     "assess_cohort": "cdss.workflow.api",
     "build_features": "cdss.features",
     "load_model": "cdss.workflow.model",
+    "open": "cdss.compose",
     "read": "cdss.workflow.api",
     "read_cohort": "cdss.workflow.cohort",
     "read_spec": "cdss.features",
     "train": "cdss.workflow.train",
 }
+# Where the name at home is a longer one: `open` would hide the built-in there.
+_NAMES = {"open": "open_hospital"}
 
 __all__ = [
     "Abstention",
     "ClinicalEvent",
+    "Hospital",
     "Model",
     "PatientRecord",
     "Rejection",
@@ -37,6 +42,7 @@ __all__ = [
     "assess_cohort",
     "build_features",
     "load_model",
+    "open",
     "read",
     "read_cohort",
     "read_spec",
@@ -44,12 +50,14 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from cdss.compose import open_hospital as open
     from cdss.domain.assessment import Abstention, RiskEstimate
     from cdss.domain.event import ClinicalEvent, Rejection
     from cdss.features import build_features, read_spec
     from cdss.record import PatientRecord
     from cdss.workflow.api import assess_cohort, read
     from cdss.workflow.cohort import read_cohort
+    from cdss.workflow.hospital import Hospital
     from cdss.workflow.model import Model, load_model
     from cdss.workflow.train import train
 
@@ -57,7 +65,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'cdss' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_HOMES[name]), _NAMES.get(name, name))
 
 
 def __dir__() -> list[str]:

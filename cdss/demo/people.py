@@ -15,11 +15,12 @@ from cdss.access import Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staff:
-    """A member of staff of the demo hospital; `login` is a short name, and there are no passwords here."""
+    """A member of staff of the demo hospital; `also` are further roles of the same person, and there are no passwords here."""
 
     login: str
     name: str
     role: Role
+    also: tuple[Role, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,5 +72,9 @@ def people() -> tuple[Person, ...]:
 def demo_staff() -> tuple[Staff, ...]:
     """The staff: three clinicians, an approver, a data scientist, an auditor and an administrator."""
     return tuple(
-        Staff(login=entry["login"], name=entry["name"], role=Role(entry["role"])) for entry in _data()["staff"]
+        Staff(
+            login=entry["login"], name=entry["name"], role=Role(entry["role"]),
+            also=tuple(map(Role, entry.get("also", ()))),
+        )
+        for entry in _data()["staff"]
     )

@@ -6,7 +6,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 
 from cdss.errors import InputRefusedError, SourceNotFoundError
@@ -23,15 +23,22 @@ _MEND = "Mend or remove it and try again."
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file of a source; `name` is its path below the source."""
+    """One file of a source, or the bytes of one; `name` is its path below the source."""
 
     path: Path
     name: str
+    content: bytes | None = None
 
     @property
     def is_ndjson(self) -> bool:
         """Whether it holds one resource a line, by its name."""
         return self.path.name.lower().removesuffix(".gz").endswith(".ndjson")
+
+    def open(self) -> tuple[BufferedReader | BytesIO, int]:
+        """What to read from, and how many bytes there are."""
+        if self.content is not None:
+            return BytesIO(self.content), len(self.content)
+        return self.path.open("rb"), self.path.stat().st_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,11 @@ class Source:
     place: str
     files: tuple[SourceFile, ...]
     is_directory: bool
+
+
+def source_of(content: bytes, name: str) -> Source:
+    """A document that is in memory already, such as one a ledger has kept, as a source of one file."""
+    return Source(name, (SourceFile(Path(name), name, content),), is_directory=False)
 
 
 def open_source(path: str | Path) -> Source:
@@ -106,11 +118,12 @@ def read_lines(file: SourceFile, advance: Callable[[int], object]) -> Iterator[t
 
 def _chunks(file: SourceFile, advance: Callable[[int], object]) -> Iterator[bytes]:
     try:
-        with file.path.open("rb") as raw:
+        raw, stored = file.open()
+        with raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            limit = file.path.stat().st_size * GZIP_RATIO_LIMIT + GZIP_SLACK
-            opened: gzip.GzipFile | BufferedReader = gzip.GzipFile(fileobj=raw) if packed else raw
+            limit = stored * GZIP_RATIO_LIMIT + GZIP_SLACK
+            opened: gzip.GzipFile | BufferedReader | BytesIO = gzip.GzipFile(fileobj=raw) if packed else raw
             size = position = 0
             while chunk := opened.read(_CHUNK):
                 if not size:

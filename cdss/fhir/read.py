@@ -27,7 +27,7 @@ def subject_name(subject: str) -> str:
 
 
 def read(
-    path: str | Path,
+    path: str | Path | Source,
     *,
     subject: str | None = None,
     index_time: int | None = None,
@@ -38,7 +38,7 @@ def read(
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or Source
     subject : str, optional
         `ID` or `Patient/ID`; all patients without it.
     index_time : int, optional
@@ -58,7 +58,7 @@ def read(
     SubjectNotFoundError
         If the subject is not in the source.
     """
-    source = open_source(path)
+    source = path if isinstance(path, Source) else open_source(path)
     reader = _Reader(source, strict, progress)
     for file in source.files:
         try:

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     DECISION_OVERRIDDEN = "decision.overridden"
     DECISION_DEFERRED = "decision.deferred"
     DECISION_NOT_APPLICABLE = "decision.not-applicable"
+    DECISION_AMENDED = "decision.amended"
     SIGNOFF_SIGNED = "signoff.signed"
     SIGNOFF_REJECTED = "signoff.rejected"
     SIGNOFF_WITHDRAWN = "signoff.withdrawn"
@@ -141,6 +142,8 @@ class Draft:
         For sign-offs; needs a case.
     idem : str, optional
         The caller's name for this act: the same name again gives the first result. Left out, the entry's id.
+    expects : int, optional
+        The version of the case that the actor was shown; if another one is on record, nothing is recorded.
     """
 
     kind: Kind
@@ -151,6 +154,7 @@ class Draft:
     data: Mapping[str, Any] = field(default_factory=dict)
     sig: SignOff | None = None
     idem: str | None = None
+    expects: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

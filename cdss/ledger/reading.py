@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, Select, func, inspect, select
+from sqlalchemy import Connection, Engine, Row, Select, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from cdss.errors import UsageError
@@ -69,6 +69,11 @@ class LedgerReader:
         self._engine = open_engine(url, writing=writing)
         self.place = place_of(self._engine)
         self.origin = ""
+
+    @property
+    def engine(self) -> Engine:
+        """The database, for what is kept beside the ledger in it."""
+        return self._engine
 
     def public_key(self) -> str | None:
         """The public text of the key that signs now; None where there is no ledger yet."""

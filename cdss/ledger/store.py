@@ -57,7 +57,7 @@ class LedgerStore(LedgerReader):
         self._last_tick = clock()
         self._lock = threading.Lock()
         self._disk_errors = 0
-        self.read_only = False
+        self.read_only = ""
 
     @classmethod
     def open(cls, url: str, keys: Keys, *, clock: Clock = system_clock) -> LedgerStore:
@@ -107,9 +107,7 @@ class LedgerStore(LedgerReader):
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         if self.read_only:
-            raise DependencyError(
-                f"{self.place}: read-only after errors of the disk. Nothing was recorded; look there."
-            )
+            raise DependencyError(f"{self.place}: read-only, since {self.read_only}. Nothing was recorded; look there.")
         if not self._lock.acquire(timeout=WAIT_S):
             raise DependencyError(f"{self.place}: busy for over {WAIT_S} s. Nothing was recorded; try again.")
         try:
@@ -125,7 +123,8 @@ class LedgerStore(LedgerReader):
             self._engine.dispose()  # the next try opens the file anew: a failed sync is never asked again of one handle
             if is_disk_error(error):
                 self._disk_errors += 1
-                self.read_only = self._disk_errors >= _DISK_ERRORS
+                if self._disk_errors >= _DISK_ERRORS:
+                    self.freeze("the disk reported errors")
             raise failure(error, self.place) from error
         else:
             self._disk_errors = 0
@@ -154,7 +153,8 @@ class LedgerStore(LedgerReader):
         AlreadySignedError
             If somebody holds this signature slot; the attempt leaves an entry `signoff.rejected`.
         StaleDecisionError
-            If the decision signed is not, or no longer, the one on record.
+            If the decision signed is not, or no longer, the one on record, or the case has another version than the
+            draft expects.
         UsageError
             If the draft cannot be recorded, or its `idem` names another act.
         DependencyError
@@ -196,6 +196,10 @@ class LedgerStore(LedgerReader):
         at = at_text(self._clock().at)
         with self._write() as connection:
             connection.execute(insert(ledger_anchor), {"size": size, "sink": sink, "receipt": receipt, "at": at})
+
+    def freeze(self, why: str) -> None:
+        """Record nothing more until the store is opened again; `why` follows "since" in what callers are told."""
+        self.read_only = why
 
     def put_blob(self, subject: str | None, data: bytes, media_type: str) -> str:
         """Seal bytes under a patient's key, or the site's; return the SHA-256 of the ciphertext in hex."""
@@ -258,6 +262,8 @@ class LedgerStore(LedgerReader):
 
     def _append(self, connection: Connection, draft: Draft, attach: Sequence[Attachment], also: Also | None) -> Entry:
         state = read_state(connection, draft.case)
+        if draft.expects is not None and draft.expects != (state.version if state else None):
+            raise StaleDecisionError(case=str(draft.case))
         holder = self._holder(connection, draft, state)
         if holder is not None:
             lost = {"reason": "already signed", "slot": SLOTS[draft.kind], "holder": holder}

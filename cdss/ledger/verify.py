@@ -126,14 +126,14 @@ class _Tree:
         return current or _hash()
 
 
-def _root_of_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
+def root_of_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
     """The root that an inclusion path leads to (RFC 9162, 2.1.3); nothing if it is too long or too short."""
     if size <= 1 or not path:
         return b"" if size > 1 or path else leaf
     left = 1 << (size - 1).bit_length() - 1
     if index < left:
-        return _hash(_NODE, _root_of_path(leaf, index, left, path[:-1]), path[-1])
-    return _hash(_NODE, path[-1], _root_of_path(leaf, index - left, size - left, path[:-1]))
+        return _hash(_NODE, root_of_path(leaf, index, left, path[:-1]), path[-1])
+    return _hash(_NODE, path[-1], root_of_path(leaf, index - left, size - left, path[:-1]))
 
 
 def _plain64(text: str) -> bytes:
@@ -328,7 +328,7 @@ class _Verifier:
         """An entry of a partial export: proven by its path to the newest checkpoint."""
         seq, fields = row["seq"], self._entry_itself(row, leaf)
         size, root = self._newest
-        if seq > size or _root_of_path(leaf, seq - 1, size, [bytes.fromhex(step) for step in row["proof"]]) != root:
+        if seq > size or root_of_path(leaf, seq - 1, size, [bytes.fromhex(step) for step in row["proof"]]) != root:
             self._bad(seq, 2, f"entry {seq} is not proven to be in the log")
         if fields and "sig" in fields:
             self._check_signature(seq, fields)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ class Machine:
     calibrator: Logistic
     bootstrap: Bootstrap
     team: TeamFit | None
+    _one_at_a_time: Lock = field(default_factory=Lock, repr=False)
 
     @classmethod
     def of(cls, booster: xgboost.Booster, calibrator: Logistic, bootstrap: Bootstrap, team: TeamFit | None) -> Machine:
@@ -61,10 +63,12 @@ class Machine:
         values : ndarray, shape (n, k)
         """
         margin = self.forest.margin(values)
+        with self._one_at_a_time:  # calls of one Booster from several threads are not safe (XGBoost issue 5339)
+            shap_values = contributions(self.booster, values)
         return Scores(
             margin=margin,
             log_odds=tuple(self.calibrator.log_odds(one) for one in margin.tolist()),
-            shap_values=contributions(self.booster, values),
+            shap_values=shap_values,
             spread=self.bootstrap.spread(values),
         )
 

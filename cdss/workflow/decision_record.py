@@ -1,0 +1,165 @@
+"""A decision as it stands for ever: the frozen copy, what was added, its history, and the receipt that proves it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cdss.access import Act, Person, require
+from cdss.domain.review import Stage
+from cdss.errors import IntegrityError, UsageError
+from cdss.ledger.checkpoint import read_note
+from cdss.ledger.kinds import Draft, Entry, Kind, Proof
+from cdss.ledger.verify import root_of_path
+from cdss.workflow.audit import act_words
+from cdss.workflow.board import Case
+from cdss.workflow.ports import Ports, actor, as_json
+from cdss.workflow.review import find_case
+from cdss.workflow.worklist import Row, _row
+
+_SETTLED = {Kind.SIGNOFF_SIGNED.value, Kind.SECOND_SIGNED.value, Kind.SIGNOFF_REJECTED.value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """What a record page, a PDF and FHIR are made from.
+
+    Parameters
+    ----------
+    case : Case
+    stage : Stage
+    number : str
+        `DR-YEAR-ENTRY`.
+    record : mapping
+        The frozen copy.
+    history : sequence of mapping
+        `at`, `act`, `by`, `seq` of each entry of the case.
+    added : sequence of mapping
+        Amendments and reported problems: `at`, `by`, `what`, `text`.
+    receipt : mapping or None
+        None while nothing is signed.
+    """
+
+    case: Case
+    stage: Stage
+    number: str
+    record: Mapping[str, Any]
+    history: Sequence[Mapping[str, Any]]
+    added: Sequence[Mapping[str, Any]]
+    receipt: Mapping[str, Any] | None
+
+
+def record_number(at: str, seq: int) -> str:
+    """The number of a decision record: the year and the entry of the decision."""
+    return f"DR-{at[:4]}-{seq:06}"
+
+
+def read_record(ports: Ports, by: Person, case_id: str) -> DecisionRecord:
+    """The record of the newest decision of a case; that it was read is recorded first.
+
+    Raises
+    ------
+    UsageError
+        If nothing was decided in the case.
+    IntegrityError
+        If the frozen copy is not what the decision names.
+    """
+    person = require(by, Act.VIEW_RECORD)
+    case = find_case(ports, case_id)
+    decided = case.decided
+    if decided is None:
+        raise UsageError("Nothing was decided in this case yet. Open it from the worklist.")
+    name = f"view:{case.id}:{decided.seq}:record:{person.session or person.sub}"
+    if ports.store.find(name) is None:
+        viewed = Draft(
+            kind=Kind.CASE_VIEWED, actor=actor(person), case=case.id, subject=case.subject, data={"shown": "record"},
+            idem=name,
+        )  # fmt: skip
+        ports.store.append(viewed)
+        case = find_case(ports, case_id)
+    raw, _ = ports.store.get_blob(decided.record)
+    entry = ports.store.entry(decided.seq)
+    if hashlib.sha256(raw).hexdigest() != entry.fields["data"]["shown"]:
+        raise IntegrityError(f"entry {decided.seq}: the frozen copy is not what was decided. Run cdss ledger verify.")
+    entries = list(ports.store.entries(case=case.id))
+    number = record_number(decided.at, decided.seq)
+    return DecisionRecord(
+        case=case,
+        stage=case.stage(person.sub, ports.now(), estimate_first=ports.policy.estimate_first),
+        number=number,
+        record=ports.blob_json(decided.record) | {"number": number},
+        history=[{"at": one.at, "act": act_words(one), "by": one.fields["actor"]["name"], "seq": one.seq} for one in entries],
+        added=_added(ports, entries, decided.leaf),
+        receipt=_receipt(ports, case, number),
+    )
+
+
+def _added(ports: Ports, entries: Sequence[Entry], decision: str) -> list[dict[str, str]]:
+    found = []
+    for one in entries:
+        body = one.fields
+        amended = one.kind == Kind.DECISION_AMENDED and body["data"]["decision"] == decision
+        if not (amended or one.kind == Kind.INCIDENT_REPORTED or (one.kind == Kind.SIGNOFF_REJECTED and body["refs"])):
+            continue
+        text = ports.store.get_blob(body["refs"][0]["sha256"])[0].decode()
+        found.append({"at": one.at, "by": body["actor"]["name"], "what": act_words(one), "text": text})
+    return found
+
+
+def _receipt(ports: Ports, case: Case, number: str) -> dict[str, Any] | None:
+    if not case.signatures:
+        return None
+    last = case.signatures[-1]
+    proof = ports.store.prove(last.seq)
+    return {
+        "number": number,
+        "seq": last.seq,
+        "size": proof.checkpoint.size,
+        "at": last.at,
+        "leaf": last.leaf,
+        "root": proof.checkpoint.root,
+        "checkpoint": proof.checkpoint.note,
+        "path": list(proof.path),
+        "proved": proof_holds(proof, ports.keys.log.public),
+        "signatures": [
+            {
+                "seq": one.seq, "kind": one.kind, "sub": one.sub, "name": one.name, "role": one.role,
+                "meaning": one.sig["meaning"], "at": one.at, "slot": one.sig.get("slot", ""), "key": one.sig["key"],
+                "value": one.sig["value"],
+            }
+            for one in case.signatures
+        ],
+    }  # fmt: skip
+
+
+def proof_holds(proof: Proof, public: str) -> bool:
+    """Whether an entry's bytes lead to the root that the log's key has signed, by the verifier's own arithmetic."""
+    size, root = read_note(proof.checkpoint.note, public)
+    leaf = hashlib.sha256(b"\0" + proof.entry.body).digest()
+    return root_of_path(leaf, proof.entry.seq - 1, size, [bytes.fromhex(step) for step in proof.path]) == root
+
+
+def records_of(ports: Ports, heads: dict[str, dict[str, Any]], by: Person) -> list[Row]:
+    """The cases with a decision, newest decision first."""
+    person = require(by, Act.VIEW_RECORD)
+    now = ports.now()
+    found = [
+        _row(ports, heads, person, case, case.stage(person.sub, now, estimate_first=ports.policy.estimate_first))
+        for case in ports.board.refresh().cases.values()
+        if case.decided and (case.signatures or not case.decided.to_sign)
+    ]
+    return sorted(found, key=lambda row: row.decision or 0, reverse=True)
+
+
+def replay(ports: Ports, case: Case) -> bool:
+    """Whether assessing the frozen input again gives the very bytes that are on record."""
+    from dataclasses import replace
+
+    from cdss.workflow.assess import assess_rows
+    from cdss.workflow.intake import frozen_input
+
+    record, row = frozen_input(ports, case)
+    again = replace(assess_rows(ports.load(case.model), record, [row])[0], release_state="live")
+    return as_json(again.to_dict()) == ports.store.get_blob(case.assessment)[0]
