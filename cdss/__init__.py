@@ -12,18 +12,38 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Abstention": "cdss.domain.assessment",
+    "AccessError": "cdss.access",
+    "Act": "cdss.access",
+    "AuditPage": "cdss.workflow.audit",
+    "CaseView": "cdss.workflow.recording",
+    "CdssError": "cdss.errors",
     "ClinicalEvent": "cdss.domain.event",
+    "ConflictError": "cdss.errors",
+    "DecisionRecord": "cdss.workflow.decision_record",
+    "Filter": "cdss.workflow.audit",
+    "Group": "cdss.workflow.worklist",
     "Hospital": "cdss.workflow.hospital",
+    "LoginNeededError": "cdss.access",
     "Model": "cdss.workflow.model",
+    "Outcome": "cdss.domain.review",
     "PatientRecord": "cdss.record",
+    "Person": "cdss.access",
+    "Policy": "cdss.domain.recommendation",
     "Rejection": "cdss.domain.event",
+    "ReviewDecision": "cdss.domain.review",
     "RiskEstimate": "cdss.domain.assessment",
+    "Row": "cdss.workflow.worklist",
+    "Settings": "cdss.settings",
+    "SignedIn": "cdss.access",
+    "Stage": "cdss.domain.review",
+    "Verdict": "cdss.workflow.audit",
     "assess_cohort": "cdss.workflow.api",
     "build_features": "cdss.features",
     "load_model": "cdss.workflow.model",
     "open": "cdss.compose",
     "read": "cdss.workflow.api",
     "read_cohort": "cdss.workflow.cohort",
+    "read_settings": "cdss.settings",
     "read_spec": "cdss.features",
     "train": "cdss.workflow.train",
 }
@@ -32,12 +52,31 @@ _NAMES = {"open": "open_hospital"}
 
 __all__ = [
     "Abstention",
+    "AccessError",
+    "Act",
+    "AuditPage",
+    "CaseView",
+    "CdssError",
     "ClinicalEvent",
+    "ConflictError",
+    "DecisionRecord",
+    "Filter",
+    "Group",
     "Hospital",
+    "LoginNeededError",
     "Model",
+    "Outcome",
     "PatientRecord",
+    "Person",
+    "Policy",
     "Rejection",
+    "ReviewDecision",
     "RiskEstimate",
+    "Row",
+    "Settings",
+    "SignedIn",
+    "Stage",
+    "Verdict",
     "__version__",
     "assess_cohort",
     "build_features",
@@ -45,21 +84,31 @@ __all__ = [
     "open",
     "read",
     "read_cohort",
+    "read_settings",
     "read_spec",
     "train",
 ]
 
 if TYPE_CHECKING:
+    from cdss.access import AccessError, Act, LoginNeededError, Person, SignedIn
     from cdss.compose import open_hospital as open
     from cdss.domain.assessment import Abstention, RiskEstimate
     from cdss.domain.event import ClinicalEvent, Rejection
+    from cdss.domain.recommendation import Policy
+    from cdss.domain.review import Outcome, ReviewDecision, Stage
+    from cdss.errors import CdssError, ConflictError
     from cdss.features import build_features, read_spec
     from cdss.record import PatientRecord
+    from cdss.settings import Settings, read_settings
     from cdss.workflow.api import assess_cohort, read
+    from cdss.workflow.audit import AuditPage, Filter, Verdict
     from cdss.workflow.cohort import read_cohort
+    from cdss.workflow.decision_record import DecisionRecord
     from cdss.workflow.hospital import Hospital
     from cdss.workflow.model import Model, load_model
+    from cdss.workflow.recording import CaseView
     from cdss.workflow.train import train
+    from cdss.workflow.worklist import Group, Row
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@ from cdss.ledger.keys import Keys
 from cdss.ledger.kinds import Actor, Draft, Kind, Tick
 from cdss.ledger.store import LedgerStore
 from cdss.settings import Settings, read_settings
+from cdss.workflow import drafts
 from cdss.workflow.board import Board
 from cdss.workflow.hospital import Hospital
 from cdss.workflow.model import Model, load_model
@@ -68,6 +69,8 @@ def open_hospital(
 
     store_of_access = AccessStore(store.engine, record=record, clock=clock, key=keys.pseudonyms, settings=access)
     store_of_access.prepare()
+    with store_of_access.write() as connection:
+        drafts.prepare(connection)
     ports = Ports(
         store=store,
         store_url=chosen.store_url,

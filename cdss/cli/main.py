@@ -43,6 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
     _assess(verbs)
     _explain(verbs)
     _train(verbs)
+    _demo(verbs)
+    _serve(verbs)
     ledger.add(verbs)
     return parser
 
@@ -124,6 +126,18 @@ def _train(verbs: _Verbs) -> None:
         "--outcomes", metavar="FILE", required=True, help="subject,index_time[,encounter],outcome (0 or 1)"
     )
     verb.add_argument("--out", metavar="RELEASE_DIR", required=True, help="a new or empty directory")
+
+
+def _demo(verbs: _Verbs) -> None:
+    verb = _verb(verbs, "demo", "open a made-up hospital, with its patients assessed, in a browser", "cdss demo --dir /tmp/demo")
+    verb.add_argument("--dir", metavar="DIR", help="where its store and keys are (default CDSS_HOME)")
+    verb.add_argument("--port", metavar="N", type=int, help="where it listens on 127.0.0.1 (default 8501)")
+    verb.add_argument("--smoke", action="store_true", help="try health, an assessment, a signature and the ledger, and stop")
+
+
+def _serve(verbs: _Verbs) -> None:
+    verb = _verb(verbs, "serve", "serve the app and the HTTP service of this hospital", "cdss serve --port 8501")
+    verb.add_argument("--port", metavar="N", type=int, help="where it listens (default 8501)")
 
 
 class _Parser(argparse.ArgumentParser):

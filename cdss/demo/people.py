@@ -73,7 +73,9 @@ def demo_staff() -> tuple[Staff, ...]:
     """The staff: three clinicians, an approver, a data scientist, an auditor and an administrator."""
     return tuple(
         Staff(
-            login=entry["login"], name=entry["name"], role=Role(entry["role"]),
+            login=entry["login"],
+            name=entry["name"],
+            role=Role(entry["role"]),
             also=tuple(map(Role, entry.get("also", ()))),
         )
         for entry in _data()["staff"]

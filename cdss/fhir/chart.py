@@ -141,7 +141,9 @@ def _received(observation: Mapping[str, Any]) -> Received | None:
     quantity = observation.get("valueQuantity")
     if isinstance(quantity, dict):
         value = _text(quantity.get("comparator")) + _number(quantity.get("value"))
-        return Received(value=value, unit=_text(quantity.get("unit")) or _text(quantity.get("code")), effective=effective)
+        return Received(
+            value=value, unit=_text(quantity.get("unit")) or _text(quantity.get("code")), effective=effective
+        )
     text = observation.get("valueString")
     return None if text is None else Received(value=_text(text), unit="", effective=effective)
 
@@ -160,7 +162,11 @@ def _place(stay: Mapping[str, Any]) -> tuple[str, str]:
 
 def _attending(stay: Mapping[str, Any]) -> str:
     for one in map(_dict, _list(stay.get("participant"))):
-        codes = (coding.get("code") for kind in _list(one.get("type")) for coding in map(_dict, _list(_dict(kind).get("coding"))))
+        codes = (
+            coding.get("code")
+            for kind in _list(one.get("type"))
+            for coding in map(_dict, _list(_dict(kind).get("coding")))
+        )
         if "ATND" in codes:
             return _text(_dict(one.get("individual")).get("display"))
     return ""

@@ -43,7 +43,7 @@ class Axis(Flowable):
         self._marks = sorted(marks, key=lambda mark: mark.at)
         self._bands = list(bands) or [("", 0.0)]
         self._interval = interval
-        self.spaceBefore, self.spaceAfter = 6, 4
+        self.spaceBefore, self.spaceAfter = 4, 3
 
     def wrap(self, aW: float, aH: float) -> tuple[float, float]:  # noqa: N803 - reportlab's names
         """Place the labels: those too near go one line up."""
@@ -81,7 +81,7 @@ class Axis(Flowable):
             x = self._x(ten / 100)
             canvas.setStrokeColor(HexColor(INK3))
             canvas.line(x, bottom - (3.4 if ten % 50 == 0 else 2.2), x, bottom)
-            if ten % 20 == 0 or ten == 50:
+            if ten % 20 == 0:
                 self._words(str(ten), x, 10, ink=INK3)
         if self._interval:
             low, high = (self._x(end) for end in self._interval)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 
-_PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">", "«": "»", "‹": "›"}
+_PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">", "«": "»", "\u2039": "\u203a"}
 MIRRORED = _PAIRS | {close: opening for opening, close in _PAIRS.items()}
 _BRACKETS = {opening: _PAIRS[opening] for opening in "([{"}
 _TATWEEL, _LAM, JOINER, NON_JOINER = "\u0640", "\u0644", "\u200d", "\u200c"
@@ -54,8 +55,8 @@ def shape(text: str) -> list[tuple[str, str]]:
         What was typed, and what is drawn for it; together the first parts are `text`.
     """
     letters = [at for at, char in enumerate(text) if not is_mark(char)]
-    before = dict(zip(letters[1:], letters, strict=False))
-    after = dict(zip(letters, letters[1:], strict=False))
+    after = dict(pairwise(letters))
+    before = {later: earlier for earlier, later in after.items()}
     shaped: list[tuple[str, str]] = []
     skip = -1
     for at, char in enumerate(text):
@@ -63,8 +64,8 @@ def shape(text: str) -> list[tuple[str, str]]:
             continue
         previous, following = text[before[at]] if at in before else "", text[after[at]] if at in after else ""
         typed = char
-        if char == _LAM and char + text[at + 1 : at + 2] in _forms():
-            typed, skip, following = char + text[at + 1], at + 1, ""
+        if char == _LAM and following == text[at + 1 : at + 2] != "" and char + following in _forms():
+            typed, skip, following = char + following, at + 1, ""
         forms = _forms().get(typed)
         if forms is None:
             shaped.append((typed, typed))
@@ -72,7 +73,8 @@ def shape(text: str) -> list[tuple[str, str]]:
         joined = bool(previous) and _joins_next(previous) and _joins_previous(char)
         goes_on = bool(following) and _joins_previous(following) and "initial" in forms
         name = ("medial" if joined else "initial") if goes_on else ("final" if joined else "isolated")
-        shaped.append((typed, forms.get(name, typed)))
+        alone = name == "isolated" and len(typed) == 1  # drawn as typed
+        shaped.append((typed, typed if alone else forms.get(name, typed)))
     return shaped
 
 
@@ -114,7 +116,8 @@ def _weak(first: Sequence[str]) -> list[str]:
     kinds = ["R" if kind == "AL" else kind for kind in kinds]  # W3
     for at in range(1, len(kinds) - 1):  # W4
         left, right = kinds[at - 1], kinds[at + 1]
-        if left == right and (kinds[at] in ("ES", "CS") and left == "EN" or kinds[at] == "CS" and left == "AN"):
+        between = {"EN": ("ES", "CS"), "AN": ("CS",)}.get(left, ())
+        if left == right and kinds[at] in between:
             kinds[at] = left
     for start, end in _stretches(kinds, lambda kind: kind == "ET"):  # W5
         if "EN" in (kinds[start - 1] if start else "", kinds[end] if end < len(kinds) else ""):
@@ -181,6 +184,7 @@ def visual(line: Sequence[int]) -> list[int]:
     """Places of one line's levels in the order they are drawn, left to right (L2)."""
     order = list(range(len(line)))
     for level in range(max(line, default=0), 0, -1):
-        for start, end in _stretches([str(line[at]) for at in order], lambda one, least=level: int(one) >= least):
+        reached = ["x" if line[at] >= level else "" for at in order]
+        for start, end in _stretches(reached, bool):
             order[start:end] = order[start:end][::-1]
     return order

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
-from reportlab.platypus import Flowable, Table
+from reportlab.platypus import Flowable
 
-from cdss.paper.page import INNER
-from cdss.paper.parts import Heading, grid, listed
+from cdss.paper.parts import grid, listed, section
 from cdss.paper.text import AMBER, DOWN, INK, INK2, INK3, OK, UP, Panel, Span, Text
 from cdss.paper.words import fours, moment, of_hundred, sentence, signed, value_text
 from cdss.risk.words import unit_words
@@ -37,7 +37,7 @@ def reliance(items: Sequence[Mapping[str, Any]]) -> list[Flowable]:
             spans.append(Span(f"\n{item['detail']}", size=7.5, ink=INK2))
         cells.append(Text(spans, leading=11.5))
     rows = [[left, right] for left, right in zip(cells[::2], [*cells[1::2], Text("")], strict=False)]
-    return [Heading("Can it be relied on here?"), grid((), rows, (1, 1), open_below=range(len(rows)))]
+    return section("Can it be relied on here?", grid((), rows, (1, 1), open_below=range(len(rows)), tight=1.1))
 
 
 def for_and_against(contributions: Sequence[Mapping[str, Any]]) -> list[Flowable]:
@@ -51,7 +51,7 @@ def for_and_against(contributions: Sequence[Mapping[str, Any]]) -> list[Flowable
     ):
         mine = [one for one in contributions if float(one.get("shap_value") or 0) * facing > 0 and one.get("text")]
         mine.sort(key=lambda one: -abs(float(one["shap_value"])))
-        column: list[Flowable] = [Text(Span(f"{sign} {title}", "strong", 8.5, ink), after=3)]
+        column: list[Flowable] = [Text(Span(f"{sign} {title}", "strong", 8.5, ink))]
         if not mine:
             column.append(Text(Span(empty, size=8, ink=INK2)))
         for one in mine[:_STRONGEST]:
@@ -61,22 +61,11 @@ def for_and_against(contributions: Sequence[Mapping[str, Any]]) -> list[Flowable
                 Span(first + stop.strip() + " ", size=8, ink=INK),
                 Span(rest, size=8, ink=INK2),
             ]
-            column.append(Text(spans, leading=11.2, panel=Panel(pad=(8, 1), rule=ink), after=4.5))
+            column.append(Text(spans, leading=10.8, panel=Panel(pad=(8, 0.5), rule=ink)))
         columns.append(column)
-    table = Table(
-        [columns],
-        colWidths=[INNER / 2 + 6, INNER / 2 - 6],
-        style=[
-            ("LEFTPADDING", (0, 0), (-1, -1), 0),
-            ("RIGHTPADDING", (0, 0), (0, 0), 14),
-            ("RIGHTPADDING", (1, 0), (1, 0), 0),
-            ("TOPPADDING", (0, 0), (-1, -1), 1),
-            ("BOTTOMPADDING", (0, 0), (-1, -1), 0),
-            ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ],
-        splitInRow=1,
-    )
-    return [Heading("Strongest facts for and against", "change in log-odds"), table]
+    rows: list[list[str | Flowable]] = [[left, "", right] for left, right in zip_longest(*columns, fillvalue=Text(""))]
+    table = grid(rows[0], rows[1:], (1, 0.04, 1), open_below=range(len(rows)), tight=1.3)
+    return section("Strongest facts for and against", table, remark="change in log-odds")
 
 
 def inputs(assessment: Mapping[str, Any]) -> list[Flowable]:
@@ -112,10 +101,8 @@ def inputs(assessment: Mapping[str, Any]) -> list[Flowable]:
         figure = Text(Span(f"{of_hundred(float(assessment['probability']))} of 100", "strong", 8), align="right")
         rows.append([Text(Span("After calibration", "strong", 8)), "", "", "", "", figure, ""])
     head = ("Fact", "Value", "Unit", "Taken at (UTC)", "Source", "Log-odds", "Estimate")
-    return [
-        Heading("What it was given", "all inputs, the largest change first"),
-        grid(head, rows, (134, 48, 62, 76, 97, 40, 42), right=(1, 5), merged=merged),
-    ]
+    table = grid(head, rows, (124, 48, 58, 80, 98, 50, 41), right=(1, 5), merged=merged, tight=1.5)
+    return section("What it was given", table, remark="all inputs, the largest change first")
 
 
 def _small(words: str) -> Text:
@@ -144,9 +131,8 @@ def _value(one: Mapping[str, Any]) -> tuple[Text, str | None]:
 
 def findings(found: Sequence[Mapping[str, Any]]) -> list[Flowable]:
     """What was put aside or noted in the patient's record."""
-    title = Heading("Findings in the record")
     if not found:
-        return [title, Text(Span("None.", size=8.5, ink=INK2))]
+        return section("Findings in the record", Text(Span("None.", size=8.5, ink=INK2)))
     rows: list[list[str | Flowable]] = [
         [
             Text(Span(sentence(str(one.get("severity") or "")).rstrip("."), "strong", 8)),
@@ -156,7 +142,8 @@ def findings(found: Sequence[Mapping[str, Any]]) -> list[Flowable]:
         ]
         for one in found
     ]  # fmt: skip
-    return [title, grid(("Severity", "What was found", "Source"), rows, (62, 320, 117))]
+    table = grid(("Severity", "What was found", "Source"), rows, (62, 320, 117))
+    return section("Findings in the record", table)
 
 
 def model(assessment: Mapping[str, Any], about: Mapping[str, Any]) -> list[Flowable]:
@@ -168,14 +155,13 @@ def model(assessment: Mapping[str, Any], about: Mapping[str, Any]) -> list[Flowa
     )
     version = " ".join(str(which[part]) for part in ("name", "version") if which.get(part))
     state = str(assessment.get("release_state") or "")
-    return [
-        Heading("Model"),
-        listed([
+    table = listed([
+
             ("Title", str(about.get("title") or "")),
             ("Name and version", f"{version}{f', release state: {state}' if state else ''}" if version else ""),
             *((name, Text(Span(fours(digest), "mono", 6.6, INK2), leading=12.1)) for name, digest in digests if digest),
             ("Assessment", str(assessment.get("id") or "")),
             ("Intended use", str(about.get("intended_use") or "")),
             ("Not for", str(about.get("not_for") or "")),
-        ]),
-    ]  # fmt: skip
+        ])  # fmt: skip
+    return section("Model", *table, least=128) if table else []

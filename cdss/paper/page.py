@@ -17,7 +17,7 @@ from cdss.paper.text import AMBER, AMBER_TINT, INK, INK2, INK3, LINE, NAVY, Pane
 from cdss.paper.words import day, fours, hospital_number, years_between
 
 WIDE, HIGH = A4
-SIDE, TOP, FOOT = 48.0, 26.0, 46.0
+SIDE, TOP, FOOT = 48.0, 24.0, 44.0
 INNER = WIDE - 2 * SIDE
 _LINES_OF_NAME = 3
 
@@ -31,11 +31,14 @@ def patient_words(patient: Mapping[str, Any], at: object) -> list[Span]:
     """Birth date, sex, hospital number, place and attending, with their labels."""
     born = str(patient.get("birth_date") or "")
     age = years_between(born, at) if born else None
-    place = [f"Ward {patient['ward']}" if patient.get("ward") else "", f"bed {patient['bed']}" if patient.get("bed") else ""]
+    place = [
+        f"Ward {patient['ward']}" if patient.get("ward") else "",
+        f"bed {patient['bed']}" if patient.get("bed") else "",
+    ]
     number = (patient.get("identifier") or {}).get("value")
     said = (
         ("Born", f"{day(born)}{f' ({age} y)' if age is not None else ''}" if born else "not on record"),
-        ("Sex", str(patient.get("sex") or "not on record")),
+        ("Sex", str(patient.get("sex") or "").capitalize() or "not on record"),
         ("Hospital no.", hospital_number(number) if number else "not on record"),
         ("Place", ", ".join(part for part in place if part)),
         ("Attending", str(patient.get("attending") or "")),
@@ -63,7 +66,7 @@ class Sheet:
         record = [Span("Record ", size=7.5, ink=INK3), Span(self.number or "without a number", "strong", 9)]
         return (
             Text(Span(self.name, "strong", 12.5), leading=16, most=_LINES_OF_NAME),
-            Text(record, align="right", leading=16),
+            Text(record, align="right", leading=16, most=1),
             Text(self.about, leading=12, most=4),
         )
 
@@ -74,16 +77,17 @@ class Sheet:
         return right, name_high, about.wrap(INNER, HIGH)[1]
 
     def is_cut(self) -> bool:
-        """Whether the name is too long for the head, and has to stand in full elsewhere."""
-        name, _, about = self._parts()
-        name.wrap(INNER - self._sizes()[0], HIGH)
-        about.wrap(INNER, HIGH)
-        return name.cut or about.cut
+        """Whether something is too long for the head, and has to stand in full elsewhere."""
+        right = self._sizes()[0]
+        name, record, about = self._parts()
+        for text, width in ((name, INNER - right), (record, right), (about, INNER)):
+            text.wrap(width, HIGH)
+        return name.cut or record.cut or about.cut
 
     def top(self) -> float:
         """Height of the head, in points from the edge of the paper."""
         _, name, about = self._sizes()
-        return TOP + (22 if self.synthetic else 0) + name + about + 14
+        return TOP + (22 if self.synthetic else 0) + name + about + 12
 
     def draw(self, canvas: Canvas, page: int, pages: int) -> None:
         """Draw head and foot of one page."""
@@ -91,7 +95,10 @@ class Sheet:
         y = HIGH - TOP
         if self.synthetic:
             band = Text(
-                [Span("SYNTHETIC DATA", "strong", 8, AMBER), Span(" – demo hospital. Not a real patient.", "text", 8, AMBER)],
+                [
+                    Span("SYNTHETIC DATA", "strong", 8, AMBER),
+                    Span(" \u2013 demo hospital. Not a real patient.", "text", 8, AMBER),
+                ],
                 align="center",
                 leading=10,
                 panel=Panel(pad=(6, 2.6), ground=AMBER_TINT, edge=AMBER, dashed=True),
@@ -101,7 +108,7 @@ class Sheet:
         name, record, about = self._parts()
         _put(canvas, name, SIDE, y, INNER - right)
         _put(canvas, record, SIDE + INNER - right, y, right)
-        y = _put(canvas, about, SIDE, y - name_high, INNER) - 5
+        y = _put(canvas, about, SIDE, y - name_high, INNER) - 4
         canvas.setStrokeColor(HexColor(NAVY))
         canvas.setLineWidth(1.2)
         canvas.line(SIDE, y, SIDE + INNER, y)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reportlab.lib.colors import HexColor
 from reportlab.platypus import Flowable
 
-from cdss.paper.parts import Heading, grid, listed
-from cdss.paper.text import INK2, INK3, LINE, QUIET, Span, Text
+from cdss.paper.parts import grid, listed, section
+from cdss.paper.text import INK2, INK3, Span, Text
 from cdss.paper.words import fours, moment, sentence, threes
 
 NOT_SIGNED = "Recorded, not signed"
@@ -19,7 +18,7 @@ _HALF = 32
 def signatures(signed: Sequence[Mapping[str, Any]]) -> list[Flowable]:
     """Each signature with its meaning, its key and its value."""
     if not signed:
-        return [Heading("Signatures"), Text(Span(f"{NOT_SIGNED}.", "strong", 8.5))]
+        return section("Signatures", Text(Span(f"{NOT_SIGNED}.", "strong", 8.5)))
     rows: list[list[str | Flowable]] = []
     for one in signed:
         who = [Span(str(one.get("name") or "No name on record"), "strong", 8.5)]
@@ -37,9 +36,9 @@ def signatures(signed: Sequence[Mapping[str, Any]]) -> list[Flowable]:
     pairs = range(0, len(rows), 2)
     table = grid(
         ("Signed by", "Meaning", "Time (UTC)", "As"), rows, (190, 130, 115, 64),
-        merged=[(at + 1, 0, 3) for at in pairs], open_below=pairs,
+        merged=[(at + 1, 0, 3) for at in pairs], open_below=pairs, together=pairs,
     )  # fmt: skip
-    return [Heading("Signatures"), table]
+    return section("Signatures", table)
 
 
 def case_history(acts: Sequence[Mapping[str, Any]]) -> list[Flowable]:
@@ -55,48 +54,39 @@ def case_history(acts: Sequence[Mapping[str, Any]]) -> list[Flowable]:
         ]
         for one in acts
     ]
-    return [
-        Heading("History of this case"),
-        grid(("Time (UTC)", "Act", "By", "Entry"), rows, (110, 215, 124, 50), right=(3,)),
-    ]
+    table = grid(("Time (UTC)", "Act", "By", "Entry"), rows, (110, 215, 124, 50), right=(3,))
+    return section("History of this case", table)
 
 
 def ledger_receipt(receipt: Mapping[str, Any] | None) -> list[Flowable]:
     """The place of the record in the ledger, and what is needed to prove it."""
-    title = Heading("Ledger receipt")
     if not receipt:
         words = f"{NOT_SIGNED}. There is no receipt: nothing about this record has been signed into the ledger."
-        return [title, Text(Span(words, size=8.5))]
+        return section("Ledger receipt", Text(Span(words, size=8.5)))
     seq, size = receipt.get("seq"), receipt.get("size")
     table = listed(
         [
             ("Record", str(receipt.get("number") or "")),
             ("Entry", f"{threes(seq)} of {threes(size)}" if seq is not None else ""),
             ("Stored", moment(receipt.get("at"), zone=True)),
+            ("Signed head", f"Size {threes(size)}" if size is not None else ""),
             ("Entry hash", _digest(receipt.get("leaf"))),
             ("Ledger root", _digest(receipt.get("root"))),
-            ("Signed head", f"Size {threes(size)}" if size is not None else ""),
+        ],
+        wide=[
             ("Checkpoint", _mono(str(receipt.get("checkpoint") or "").rstrip("\n"))),
             ("Inclusion path", _path(receipt.get("path") or ())),
-        ]
+        ],
+        label=72,
+        columns=2,
+        boxed=True,
     )
-    table.setStyle(
-        [
-            ("BACKGROUND", (0, 0), (-1, -1), HexColor(QUIET)),
-            ("BOX", (0, 0), (-1, -1), 0.6, HexColor(LINE)),
-            ("LEFTPADDING", (0, 0), (0, -1), 10),
-            ("RIGHTPADDING", (-1, 0), (-1, -1), 10),
-        ]
-    )
-    words = (
-        "Keep this: with the receipt and the record, anyone can prove that the record was not changed later. "
-        "The receipt contains no patient data."
-    )
-    return [title, Text(Span(words, size=8), after=4), table]
+    words = "Keep this: with it anyone can prove that the record was not changed later. It contains no patient data."
+    return section("Ledger receipt", Text(Span(words, size=8), after=4), *table)
 
 
 def _mono(text: str) -> Flowable | str:
-    return Text(Span(text, "mono", 6.8, INK2), leading=10) if text else ""
+    return Text(Span(text, "mono", 6.5, INK2), leading=9.2) if text else ""
 
 
 def _digest(digest: object) -> Flowable | str:

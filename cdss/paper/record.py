@@ -11,7 +11,7 @@ from cdss.paper.axis import Axis, Mark, Symbol
 from cdss.paper.evidence import findings, for_and_against, inputs, model, reliance
 from cdss.paper.fonts import load_fonts
 from cdss.paper.page import Sheet, patient_name, patient_words
-from cdss.paper.parts import Heading, grid, listed, note, small
+from cdss.paper.parts import grid, listed, note, section, small
 from cdss.paper.proof import NOT_SIGNED, case_history, ledger_receipt, signatures
 from cdss.paper.text import AMBER, INK, INK2, INK3, LINE, QUIET, Panel, Span, Text
 from cdss.paper.words import moment, of_hundred, sentence, value_text, what_happens
@@ -53,7 +53,7 @@ def decision_pdf(
         without_digest=f"{NOT_SIGNED}: there is no entry hash.",
         synthetic=bool(record.get("synthetic")),
     )
-    title = f"Decision record {number}".strip()
+    title = f"Decision record {number}".strip().encode("utf_8", "replace").decode("utf_8")
     _, pages = sheet.build(_story(record, history, receipt, sheet), 0, title)
     document, _ = sheet.build(_story(record, history, receipt, sheet), pages, title)
     return document
@@ -65,7 +65,7 @@ def _story(
     assessment = record.get("assessment") or {}
     about = record.get("model") or {}
     contributions = (assessment.get("explanation") or {}).get("contributions") or []
-    answered = assessment.get("kind") != "abstention"
+    answered = assessment.get("kind") != "abstention" and assessment.get("probability") is not None
     return [
         *_title(record, receipt),
         *_whole_name(record, sheet),
@@ -91,9 +91,9 @@ def _title(record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> list
         author = next((one for one in signed if one.get("slot") == "author"), signed[0])
         said = [str(author[part]) for part in ("name", "role") if author.get(part)]
         words = ", ".join([f"{words}, signed by {said[0] if said else 'no name'}", *said[1:]])
-        words += f", {moment(author.get('at'), zone=True)}"
+        words = ", ".join(part for part in (words, moment(author.get("at"), zone=True)) if part)
     else:
-        words += f". {NOT_SIGNED}, {moment(record.get('at'), zone=True)}"
+        words = ", ".join(part for part in (f"{words}. {NOT_SIGNED}", moment(record.get("at"), zone=True)) if part)
     about, assessment = record.get("model") or {}, record.get("assessment") or {}
     asked = moment(assessment.get("index_time"), seconds=False, zone=True)
     meta = [
@@ -102,7 +102,7 @@ def _title(record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> list
         f"record version {record['version']}" if record.get("version") is not None else "",
     ]
     return [
-        Text(Span("Decision record", "strong", 20), leading=25, before=12),
+        Text(Span("Decision record", "strong", 19), leading=22, before=6),
         Text(Span(words, "strong", 10.5), leading=15, before=2),
         small("  ·  ".join(part for part in meta if part), after=7, before=2),
     ]
@@ -111,8 +111,8 @@ def _title(record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> list
 def _whole_name(record: Mapping[str, Any], sheet: Sheet) -> list[Flowable]:
     if not sheet.is_cut():
         return []
-    words = [Span(sheet.name, "strong", 8.5), Span("\n"), *sheet.about]
-    return [Heading("Patient", "too long for the head of the page; here in full"), Text(words)]
+    words = [Span(sheet.name, "strong", 8.5), Span("\n"), *sheet.about, Span(f"\nRecord {sheet.number}", size=8)]
+    return section("Patient", Text(words), remark="too long for the head of the page; here in full")
 
 
 def _decided(record: Mapping[str, Any]) -> list[Flowable]:
@@ -120,20 +120,18 @@ def _decided(record: Mapping[str, Any]) -> list[Flowable]:
     statement = str(record.get("statement") or "")
     story: list[Flowable] = []
     if statement:
-        panel = Panel(pad=(12, 9), ground=QUIET, edge=LINE)
-        story.append(Text(Span(statement, size=10), leading=15, panel=panel, after=5))
+        panel = Panel(pad=(12, 6), ground=QUIET, edge=LINE)
+        story.append(Text(Span(statement, size=10), leading=14, panel=panel, after=3))
     knows = decision.get("knows") or ()
     said = [
         ("Decision", str(decision.get("outcome_text") or "")),
         ("Reason", str(decision.get("reason_text") or "")),
-        ("What they know beyond the record", ", ".join(str(one) for one in knows)),
+        ("Also known", ", ".join(str(one) for one in knows)),
         ("Plan", str(decision.get("plan") or "")),
         ("Until", moment(decision.get("until"), seconds=False, zone=True)),
         ("Note", str(decision.get("note") or "")),
     ]
-    if any(words for _, words in said):
-        story.append(listed([pair for pair in said if pair[1]], label=140))
-    return story
+    return [*story, *listed(said, label=52, columns=2)]
 
 
 def _name_of(estimate: Mapping[str, Any]) -> str:
@@ -143,20 +141,23 @@ def _name_of(estimate: Mapping[str, Any]) -> str:
 
 def _own_rows(record: Mapping[str, Any]) -> list[list[str | Flowable]]:
     rows: list[list[str | Flowable]] = []
+    told: list[str] = []
     for place, one in enumerate(record.get("estimates") or ()):
         who = ", ".join(part for part in (_name_of(one), str((one.get("by") or {}).get("role") or "")) if part)
         label = f"{_ORDER[place]} estimate" if place < len(_ORDER) else f"Estimate {place + 1}"
         spans = [Span(label, "strong", 8.5), Span(f", {who}" if who else "", size=8.5)]
-        if one.get("question"):
-            spans.append(Span(f"\n“{one['question']}”", size=7.2, ink=INK3))
         if one.get("alive") is not None:
-            spans.append(Span(f"\nAnswered: {value_text(one['alive'])} alive", size=7.2, ink=INK3))
+            asked = str(one.get("question") or "")
+            again = " to the same question" if asked in told else f" to “{asked}”"
+            said = f"\nAnswered {value_text(one['alive'])} alive{again if asked else ''}"
+            spans.append(Span(said, size=7.2, ink=INK3))
+            told.append(asked)
         combined = [Span("not asked", size=8, ink=INK3)]
         if one.get("combined") is False:
             combined = [Span("Not combined", size=8), Span(f": {one.get('why_not') or 'no reason on record'}", size=8)]
         rows.append([
             Symbol("circle") if place == 0 else "",
-            Text(spans, leading=11.5),
+            Text(spans, leading=11),
             _figure(one.get("risk")),
             Text(combined),
             Text(Span(moment(one.get("at")), size=8, ink=INK2)),
@@ -175,24 +176,23 @@ def _why_not_combined(record: Mapping[str, Any], assessment: Mapping[str, Any]) 
     return str(team.get("absent") or (told[0] if told else "no reason on record"))
 
 
-def _table(rows: Sequence[Sequence[str | Flowable]], assessment: Mapping[str, Any]) -> list[Flowable]:
+def _table(
+    rows: Sequence[Sequence[str | Flowable]], assessment: Mapping[str, Any], merged: Sequence[tuple[int, int, int]]
+) -> list[Flowable]:
     head = ("", "", "Of 100", "Interval", "Time (UTC)")
-    return [
-        Heading(f"Of 100, {what_happens(assessment)}"),
-        grid(head, rows, (16, 206, 46, 136, 95), right=(2,)),
-    ]
+    table = grid(head, rows, (14, 216, 41, 135, 93), right=(2,), merged=merged, tight=1.5)
+    return section(f"Of 100, {what_happens(assessment)}", table)
 
 
 def _estimates(record: Mapping[str, Any], assessment: Mapping[str, Any]) -> list[Flowable]:
-    risk, interval, team = assessment.get("probability"), assessment.get("interval"), assessment.get("team") or {}
-    if risk is None:
-        return []
+    risk, interval, team = assessment["probability"], assessment.get("interval") or {}, assessment.get("team") or {}
     which = assessment.get("model") or {}
     name = " ".join(str(which[part]) for part in ("name", "version") if which.get(part))
     rows = _own_rows(record)
     reach = [Span("not stated", size=8, ink=INK3)]
-    if interval:
-        low, high = of_hundred(float(interval["low"])), of_hundred(float(interval["high"]))
+    ends = _ends(assessment)
+    if ends:
+        low, high = of_hundred(ends[0]), of_hundred(ends[1])
         level = f" ({float(interval['level']) * 100:g} %)" if interval.get("level") else ""
         reach = [Span(f"{low} to {high}", "strong", 8.5), Span(level, size=8)]
         reach.append(Span(f"\n{interval['method']}" if interval.get("method") else "", size=7.2, ink=INK3))
@@ -201,25 +201,31 @@ def _estimates(record: Mapping[str, Any], assessment: Mapping[str, Any]) -> list
         machine.append(Span(f"\nBand: {assessment['band']}", size=7.2, ink=INK3))
     asked = f"as of {moment(assessment['index_time'], seconds=False)}" if assessment.get("index_time") else ""
     when = Text(Span(asked, size=8, ink=INK2))
-    rows.append([Symbol("square"), Text(machine, leading=11.5), _figure(risk), Text(reach, leading=11.5), when])
+    rows.append([Symbol("square"), Text(machine, leading=11), _figure(risk), Text(reach, leading=11), when])
     both = team.get("probability")
     if both is None:
         words = [Span("Not combined", "strong", 8.5), Span(f": {_why_not_combined(record, assessment)}", size=8.5)]
         rows.append(["", Text([Span("Both together", "strong", 8.5)]), "", Text(words), ""])
     else:
-        together = [Text(Span("Both together", "strong", 8.5)), _figure(both), Text(Span("not fitted", size=8, ink=INK3))]
+        together = [
+            Text(Span("Both together", "strong", 8.5)),
+            _figure(both),
+            Text(Span("no interval fitted", size=8, ink=INK3)),
+        ]
         rows.append([Symbol("diamond"), *together, ""])
-    merged = [(len(rows) - 1, 3, 4)] if both is None else []
-    story = _table(rows, assessment)
-    if merged:
-        story[-1] = grid(
-            ("", "", "Of 100", "Interval", "Time (UTC)"), rows, (16, 206, 46, 136, 95), right=(2,), merged=merged
-        )
+    story = _table(rows, assessment, [(len(rows) - 1, 3, 4)] if both is None else [])
     return [*story, *_apart(record, team, float(risk)), *_axis(record, assessment)]
 
 
+def _ends(assessment: Mapping[str, Any]) -> tuple[float, float] | None:
+    interval = assessment.get("interval") or {}
+    if interval.get("low") is None or interval.get("high") is None:
+        return None
+    return float(interval["low"]), float(interval["high"])
+
+
 def _own_risk(record: Mapping[str, Any], team: Mapping[str, Any]) -> float | None:
-    first = next(iter(record.get("estimates") or ()), {})
+    first: Mapping[str, Any] = next(iter(record.get("estimates") or ()), {})
     own = team.get("clinician_estimate") if first.get("risk") is None else first["risk"]
     return None if own is None else float(own)
 
@@ -235,22 +241,22 @@ def _apart(record: Mapping[str, Any], team: Mapping[str, Any], risk: float) -> l
 
 
 def _axis(record: Mapping[str, Any], assessment: Mapping[str, Any]) -> list[Flowable]:
-    risk, interval, team = float(assessment["probability"]), assessment.get("interval"), assessment.get("team") or {}
+    risk, ends, team = float(assessment["probability"]), _ends(assessment), assessment.get("team") or {}
     own, both = _own_risk(record, team), team.get("probability")
     marks = [Mark(risk, "Machine", "square")]
     if own is not None:
         marks.append(Mark(own, "First estimate", "circle"))
     if both is not None:
         marks.append(Mark(float(both), "Both together", "diamond"))
-    bands = [(str(one["name"]), float(one["low"])) for one in (record.get("model") or {}).get("bands") or ()]
-    ends = (float(interval["low"]), float(interval["high"])) if interval else None
+    known = [one for one in (record.get("model") or {}).get("bands") or () if one.get("low") is not None]
+    bands = sorted(((str(one.get("name") or ""), float(one["low"])) for one in known), key=lambda band: band[1])
     story: list[Flowable] = [Axis(marks, bands, ends)]
     story += [small(words) for words in (_bands_reached(bands, ends), _observed(record, assessment)) if words]
     return story
 
 
 def _bands_reached(bands: Sequence[tuple[str, float]], ends: tuple[float, float] | None) -> str:
-    if ends is None:
+    if ends is None or not bands:
         return ""
     tops = [*(low for _, low in bands[1:]), float("inf")]
     reached = [name for (name, low), top in zip(bands, tops, strict=True) if low <= ends[1] and top > ends[0]]
@@ -268,8 +274,9 @@ def _observed(record: Mapping[str, Any], assessment: Mapping[str, Any]) -> str:
     if seen.get("low") is not None and seen.get("high") is not None:
         reach = f" (interval {of_hundred(float(seen['low']))} to {of_hundred(float(seen['high']))})"
     count = f"{seen['n']:,} patients" if seen.get("n") is not None else "patients"
+    rate = of_hundred(float(seen["rate"]))
     did = what_happens(assessment).replace("die", "died", 1).replace("have the", "had the", 1)
-    return f"Observed: of {count} in the same band when the model was tested, {of_hundred(float(seen['rate']))} of 100 {did}{reach}."
+    return f"Observed: of {count} in the same band when the model was tested, {rate} of 100 {did}{reach}."
 
 
 def _no_estimate(record: Mapping[str, Any], assessment: Mapping[str, Any]) -> list[Flowable]:
@@ -281,29 +288,27 @@ def _no_estimate(record: Mapping[str, Any], assessment: Mapping[str, Any]) -> li
     ]
     reasons: list[list[str | Flowable]] = [
         [
-            Text([Span(sentence(str(one.get("message") or one.get("code") or "No reason on record")), size=8.5, ink=INK)]),
+            Text(
+                [Span(sentence(str(one.get("message") or one.get("code") or "No reason on record")), size=8.5, ink=INK)]
+            ),
             Text(Span(sentence(str(one.get("remedy") or "Nothing is known that would help")), size=8.5)),
         ]
         for one in assessment.get("reasons") or [{}]
     ]
-    story: list[Flowable] = [
-        Heading("What the machine answered"),
-        Text(words, leading=15, panel=panel, after=6),
-        grid(("Why there is none", "What would make one possible"), reasons, (1, 1)),
-    ]
+    table = grid(("Why there is none", "What would make one possible"), reasons, (1, 1))
+    story = section("What the machine answered", Text(words, leading=15, panel=panel, after=6), table)
     own = _own_rows(record)
     if own:
         none = Text(Span("Machine", "strong", 8.5))
         own.append([Symbol("square"), none, "", Text(Span("No estimate", "strong", 8.5, AMBER)), ""])
-        own.append(["", Text(Span("Both together", "strong", 8.5)), "", Text(Span("Not combined: no estimate to combine with", size=8)), ""])
-        story += _table(own, assessment)
+        words = [Span("Not combined", "strong", 8.5), Span(": the machine gave no estimate", size=8.5)]
+        own.append(["", Text(Span("Both together", "strong", 8.5)), "", Text(words), ""])
+        story += _table(own, assessment, [(len(own) - 1, 3, 4)])
     return story
 
 
 def _limits(about: Mapping[str, Any]) -> list[Flowable]:
-    first, bounds = "This is not a medical device.", str(about.get("not_for") or "").strip()
-    if bounds.lower().startswith(first.lower().rstrip(".")):
-        words = bounds
-    else:
-        words = f"{first} It is not for: {sentence(bounds[:1].lower() + bounds[1:])[:1].lower()}{sentence(bounds)[1:]}" if bounds else first
+    first, words = "This is not a medical device.", sentence(str(about.get("not_for") or ""))
+    if not words.startswith(first[:-1]):
+        words = f"{first} It is not for {words[:1].lower()}{words[1:]}" if words else first
     return [Text(Span(words, size=8, ink=INK2), panel=Panel(pad=(12, 7), ground=QUIET, edge=LINE), before=12)]

@@ -19,7 +19,10 @@ INK, INK2, INK3 = "#17212B", "#46535F", "#5A6773"
 LINE, SUNKEN, QUIET, NAVY = "#DDE2E8", "#EEF1F4", "#F6F7F9", "#14375E"
 UP, DOWN, AMBER, AMBER_TINT, OK = "#B34700", "#0B5FA5", "#7A4B00", "#FFF4DB", "#17663A"
 _MOST_MARKS = 4
+_BREAKS_AFTER = (" ", "-", "/", "|", "\u2013", "\u2014")
 _CAP = 0.727  # height of a capital letter, so that it stands in the middle of its line
+
+Align = Literal["left", "right", "center"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,9 @@ class _Unit:
     width: float
     level: int
     span: int
-    boxed: bool = False
-    breaks: bool = False
+    boxed: bool
+    breaks: bool
+    reshaped: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +105,12 @@ def _units(spans: Iterable[Span]) -> list[list[_Unit]]:
                         font=name,
                         size=size,
                         ink=span.ink,
-                        width=width_of(shown, name, size) + (2 if font is None else 0),
+                        width=width_of(shown, name, size) + (3 if font is None else 0),
                         level=level,
                         span=number,
                         boxed=font is None,
-                        breaks=typed in (" ", "-", "/", "|", "–", "—"),
+                        breaks=typed in _BREAKS_AFTER,
+                        reshaped=font is not None and typed != drawn,
                     )
                 )
     return paragraphs
@@ -159,7 +164,7 @@ class Text(Flowable):
         spans: str | Span | Sequence[Span],
         *,
         leading: float | None = None,
-        align: Literal["left", "right", "center"] = "left",
+        align: Align = "left",
         panel: Panel | None = None,
         most: int | None = None,
         before: float = 0,
@@ -240,9 +245,9 @@ class Text(Flowable):
         if panel.edge:
             canvas.setStrokeColor(HexColor(panel.edge))
         if panel.ground or panel.edge:
-            shape = canvas.rect if panel.rule else canvas.roundRect
-            radius = () if panel.rule else (3,)
-            shape(0, 0, self.width, self.height, *radius, fill=bool(panel.ground), stroke=bool(panel.edge))
+            radius = 0 if panel.rule else 3
+            fill, stroke = int(bool(panel.ground)), int(bool(panel.edge))
+            canvas.roundRect(0, 0, self.width, self.height, radius, fill=fill, stroke=stroke)
         if panel.rule:
             canvas.setFillColor(HexColor(panel.rule))
             canvas.rect(0, 0, 2.2, self.height, fill=1, stroke=0)
@@ -250,18 +255,18 @@ class Text(Flowable):
 
 
 def draw_line(canvas: Canvas, left: float, base: float, units: Sequence[_Unit]) -> None:
-    """Draw one line; letters from right to left carry what was typed, for those who copy or search."""
+    """Draw one line; a letter in a joined form carries the one typed, for those who copy or search."""
     order: list[int] = []
     for _, group in groupby(range(len(units)), key=lambda at: units[at].span):
         places = list(group)
         order += [places[at] for at in visual([units[at].level for at in places])]
-    for is_turned, group in groupby(order, key=lambda at: units[at].level > 0):
-        run = list(group)
-        if is_turned:
-            typed = "".join(units[at].typed for at in sorted(run)).encode("utf-16-be", "replace").hex().upper()
+    for reshaped, group in groupby(order, key=lambda at: at if units[at].reshaped else -1):
+        run = [units[at] for at in group]
+        if reshaped >= 0:
+            typed = "".join(unit.typed for unit in run).encode("utf_16_be").hex().upper()
             canvas.addLiteral(f"/Span <</ActualText <FEFF{typed}>>> BDC")
-        left = _draw_run(canvas, left, base, [units[at] for at in run])
-        if is_turned:
+        left = _draw_run(canvas, left, base, run)
+        if reshaped >= 0:
             canvas.addLiteral("EMC")
 
 
@@ -273,7 +278,7 @@ def _draw_run(canvas: Canvas, left: float, base: float, run: Sequence[_Unit]) ->
             canvas.setFillColor(HexColor(SUNKEN))
             canvas.setStrokeColor(HexColor(LINE))
             canvas.setLineWidth(0.4)
-            canvas.rect(at + 0.3, base - 0.25 * unit.size, unit.width - 0.6, 1.25 * unit.size, fill=1)
+            canvas.rect(at + 0.5, base - 0.25 * unit.size, unit.width - 1, 1.25 * unit.size, fill=1)
             canvas.restoreState()
         at += unit.width
     text = canvas.beginText(left, base)
@@ -287,7 +292,7 @@ def _draw_run(canvas: Canvas, left: float, base: float, run: Sequence[_Unit]) ->
             at += sum(unit.width for unit in units)
             continue
         for unit in units:  # set apart, so that it is not taken for what was typed
-            text.setTextOrigin(at + 1, base)
+            text.setTextOrigin(at + 1.5, base)
             text.textOut(unit.drawn)
             at += unit.width
         text.setTextOrigin(at, base)

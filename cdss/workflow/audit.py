@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -166,3 +166,10 @@ def verify_now(ports: Ports, by: Person) -> Verdict:
         if b'"clock":"ok"' not in entry.body:
             turned.append(entry.seq)
     return Verdict(report=report, seconds=seconds, first=first, last=last, clock=turned)
+
+
+def export_ledger(ports: Ports, person: Person) -> Iterator[str]:
+    """The lines of the ledger, after the entry that says so."""
+    ports.store.append(Draft(kind=Kind.EXPORT_MADE, actor=actor(person), data={"form": "ledger"}))
+    ports.store.checkpoint()
+    return export(ports.store)

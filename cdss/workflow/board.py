@@ -104,7 +104,9 @@ class Case:
     def is_due_again(self, now: int) -> bool:
         """Whether a deferral has come to its end, so that the case is open again."""
         decided = self.decided
-        return bool(decided and decided.outcome is Outcome.DEFERRED and decided.until is not None and decided.until <= now)
+        return bool(
+            decided and decided.outcome is Outcome.DEFERRED and decided.until is not None and decided.until <= now
+        )
 
     def stage(self, sub: str, now: int, *, estimate_first: bool) -> Stage:
         """Where a person stands in this case at an instant (microseconds)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from cdss.workflow.audit import act_words
 from cdss.workflow.board import Case
 from cdss.workflow.ports import Ports, actor, as_json
 from cdss.workflow.review import find_case
-from cdss.workflow.worklist import Row, _row
+from cdss.workflow.worklist import Row, row_of
 
 _SETTLED = {Kind.SIGNOFF_SIGNED.value, Kind.SECOND_SIGNED.value, Kind.SIGNOFF_REJECTED.value}
 
@@ -79,21 +80,53 @@ def read_record(ports: Ports, by: Person, case_id: str) -> DecisionRecord:
         )  # fmt: skip
         ports.store.append(viewed)
         case = find_case(ports, case_id)
-    raw, _ = ports.store.get_blob(decided.record)
-    entry = ports.store.entry(decided.seq)
-    if hashlib.sha256(raw).hexdigest() != entry.fields["data"]["shown"]:
-        raise IntegrityError(f"entry {decided.seq}: the frozen copy is not what was decided. Run cdss ledger verify.")
+    frozen = frozen_copy(ports, case)
     entries = list(ports.store.entries(case=case.id))
     number = record_number(decided.at, decided.seq)
     return DecisionRecord(
         case=case,
         stage=case.stage(person.sub, ports.now(), estimate_first=ports.policy.estimate_first),
         number=number,
-        record=ports.blob_json(decided.record) | {"number": number},
-        history=[{"at": one.at, "act": act_words(one), "by": one.fields["actor"]["name"], "seq": one.seq} for one in entries],
+        record={**frozen, "number": number},
+        history=[
+            {"at": one.at, "act": act_words(one), "by": one.fields["actor"]["name"], "seq": one.seq} for one in entries
+        ],
         added=_added(ports, entries, decided.leaf),
         receipt=_receipt(ports, case, number),
     )
+
+
+def frozen_copy(ports: Ports, case: Case) -> Mapping[str, Any]:
+    """The frozen copy of the newest decision of a case.
+
+    Raises
+    ------
+    UsageError
+        If nothing was decided.
+    IntegrityError
+        If the copy is not what the decision names.
+    """
+    decided = case.decided
+    if decided is None:
+        raise UsageError("Nothing was decided in this case yet. Open it from the worklist.")
+    raw, _ = ports.store.get_blob(decided.record)
+    if hashlib.sha256(raw).hexdigest() != ports.store.entry(decided.seq).fields["data"]["shown"]:
+        raise IntegrityError(f"entry {decided.seq}: the frozen copy is not what was decided. Run cdss ledger verify.")
+    found: Mapping[str, Any] = json.loads(raw)
+    return found
+
+
+def print_record(ports: Ports, person: Person, case_id: str) -> tuple[str, bytes]:
+    """Number and PDF of a record; the entry export.made comes before the bytes are given out."""
+    from cdss.paper import decision_pdf  # reportlab takes a third of a second to load
+
+    found = read_record(ports, person, case_id)
+    said = Draft(
+        kind=Kind.EXPORT_MADE, actor=actor(person), case=found.case.id, subject=found.case.subject,
+        data={"record": found.number, "form": "pdf"},
+    )  # fmt: skip
+    ports.store.append(said)
+    return found.number, decision_pdf(found.record, found.history, found.receipt)
 
 
 def _added(ports: Ports, entries: Sequence[Entry], decision: str) -> list[dict[str, str]]:
@@ -146,7 +179,7 @@ def records_of(ports: Ports, heads: dict[str, dict[str, Any]], by: Person) -> li
     person = require(by, Act.VIEW_RECORD)
     now = ports.now()
     found = [
-        _row(ports, heads, person, case, case.stage(person.sub, now, estimate_first=ports.policy.estimate_first))
+        row_of(ports, heads, person, case, case.stage(person.sub, now, estimate_first=ports.policy.estimate_first))
         for case in ports.board.refresh().cases.values()
         if case.decided and (case.signatures or not case.decided.to_sign)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -92,6 +93,8 @@ def _words(feature: FeatureDefinition, value: FeatureValue) -> str | None:
         return "yes" if value.number else "no"
     if feature.readings[0].aggregate == "sex":
         return "female" if value.number else "male"
+    if feature.readings[0].aggregate == "age":
+        return f"{math.floor(value.number)}"  # as people say their age
     return f"{value.number:.{feature.decimals}f}"
 
 
@@ -121,7 +124,9 @@ def _rows(feature: FeatureDefinition, vector: FeatureVector, table: EventTable) 
     codes = [code for reading in feature.readings if reading.aggregate == "last" for code in reading.codes]
     subject = table.subject_numbers.get(vector.subject, -1)
     known = (table.effective <= vector.index_time) & (table.known <= vector.index_time)
-    keep = table.carries(codes)[table.codes] & (table.kind == EventKind.OBSERVATION) & (table.subject == subject) & known
+    keep = (
+        table.carries(codes)[table.codes] & (table.kind == EventKind.OBSERVATION) & (table.subject == subject) & known
+    )
     rows = np.flatnonzero(keep & ~np.isnan(table.value))
     return rows[np.argsort(table.effective[rows], kind="stable")]
 
@@ -165,5 +170,3 @@ def _put_aside(feature: FeatureDefinition, rejections: Sequence[Rejection], char
             shown = {"value": "", "unit": "", "effective": ""}  # another patient's number is nobody's business here
         found.append({"source": one.source, "reason": one.reason, "message": one.message, **shown})
     return found
-
-

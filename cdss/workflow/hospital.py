@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cdss.access import Act, Person, Role, SignedIn, allowed, require
@@ -11,11 +11,11 @@ from cdss.domain.recommendation import Policy, Recommendation
 from cdss.domain.review import Outcome, ReviewDecision
 from cdss.errors import StaleDecisionError, UsageError
 from cdss.ledger.kinds import Actor, Entry
-from cdss.workflow import intake, registry, review
-from cdss.workflow.audit import AuditPage, Filter, Verdict, search, verify_now
-from cdss.workflow.decision_record import DecisionRecord, read_record, records_of
+from cdss.workflow import drafts, intake, registry, review
+from cdss.workflow.audit import AuditPage, Filter, Verdict, export_ledger, search, verify_now
+from cdss.workflow.decision_record import DecisionRecord, frozen_copy, print_record, read_record, records_of
 from cdss.workflow.ports import Ports, Vocabulary, vocabulary
-from cdss.workflow.recording import CaseView
+from cdss.workflow.recording import CaseView, about_model, is_stale
 from cdss.workflow.worklist import Row, second_queue, worklist
 
 
@@ -49,6 +49,10 @@ class Hospital:
     def identify(self, token: str | None) -> Person | None:
         """Who a session belongs to now; the one way by which identity enters."""
         return self.ports.sessions.identify(token, self.ports.clock())
+
+    def is_signed_in(self, token: str) -> bool:
+        """Whether a session is alive, without keeping it alive: for a door that only lets in."""
+        return self.ports.sessions.peek(token, self.ports.clock()) is not None
 
     def switch_role(self, token: str, role: str) -> SignedIn:
         """Go on in another role of the same account, under a new token."""
@@ -137,17 +141,17 @@ class Hospital:
             self.ports, by, case, version=version, alive=alive, treating=treating, seen_score=seen_score
         )
 
-    def decide(self, by: Person, case: str, *, version: int, decision: ReviewDecision) -> Entry:
-        """Record a decision with the frozen copy of what was shown."""
-        return review.decide(self.ports, by, case, version=version, decision=decision)
+    def decide(
+        self, by: Person, case: str, *, version: int, decision: ReviewDecision, sign: bool = False
+    ) -> Entry:
+        """Record a decision with the frozen copy of what was shown; with `sign`, to be signed in any case."""
+        return review.decide(self.ports, by, case, version=version, decision=decision, sign=sign)
 
     def sign_decision(
         self, by: SignedIn, case: str, *, decision: str, meaning: str, password: str, login: str | None = None
     ) -> Entry:
         """Sign the decision on record, named by the leaf that was shown."""
-        return review.sign(
-            self.ports, by, case, decision=decision, meaning=meaning, password=password, login=login
-        )
+        return review.sign(self.ports, by, case, decision=decision, meaning=meaning, password=password, login=login)
 
     def second_sign(
         self,
@@ -207,14 +211,30 @@ class Hospital:
         decision = ReviewDecision(
             outcome=Outcome(outcome), reason=reason, knows=tuple(knows), note=note, plan=plan, until=until
         )
-        decided = self.decide(by.person, recommendation.case, version=recommendation.version, decision=decision)
+        decided = self.decide(
+            by.person, recommendation.case, version=recommendation.version, decision=decision, sign=True
+        )
         case = review.find_case(self.ports, recommendation.case)
         if case.decided is None or case.decided.leaf != decided.leaf:
             raise StaleDecisionError(case=case.id)
-        if case.decided.to_sign:
-            chosen = meaning or next(iter(self.words.meanings(outcome)))
-            self.sign_decision(by, case.id, decision=decided.leaf, meaning=chosen, password=proof, login=login)
+        chosen = meaning or next(iter(self.words.meanings(outcome)))
+        self.sign_decision(by, case.id, decision=decided.leaf, meaning=chosen, password=proof, login=login)
         return self.record(by.person, case.id)
+
+    def frozen(self, by: Person, case: str) -> Mapping[str, Any]:
+        """The frozen copy that the newest decision of a case names: what is to be signed, and nothing else."""
+        require(by, Act.VIEW_RECORD)
+        return frozen_copy(self.ports, review.find_case(self.ports, case))
+
+    def stale(self, facts: Mapping[str, Any]) -> frozenset[str]:
+        """The names of the facts that are older than this site expects of such a value."""
+        now = self.now()
+        return frozenset(one["name"] for one in facts["facts"] if is_stale(one, self.policy, now))
+
+    def about(self) -> list[dict[str, Any]]:
+        """What each live release is for and not for."""
+        live = [name for name, known in self.ports.board.refresh().models.items() if known["state"] == "live"]
+        return [about_model(self.ports.load(name), vocabulary()) for name in live]
 
     def record(self, by: Person, case: str) -> DecisionRecord:
         """The frozen copy of a decision, its history and its receipt."""
@@ -223,6 +243,19 @@ class Hospital:
     def records(self, by: Person) -> list[Row]:
         """The cases that were decided, newest first."""
         return records_of(self.ports, self._heads, by)
+
+    def print_record(self, by: Person | None, case: str) -> tuple[str, bytes]:
+        """The number of a decision record, and the record as PDF; that it was printed is recorded first."""
+        person = require(by, Act.EXPORT_RECORD)
+        return print_record(self.ports, person, case)
+
+    def keep_draft(self, by: Person, case: str, version: int, typed: dict[str, Any]) -> None:
+        """Keep what was typed and not committed."""
+        drafts.keep(self.ports, by, case, version, typed)
+
+    def draft(self, by: Person, case: str, version: int) -> dict[str, Any]:
+        """What was typed and not committed."""
+        return drafts.typed_so_far(self.ports, by, case, version)
 
     def amend(self, by: SignedIn, case: str, text: str, *, password: str, login: str | None = None) -> Entry:
         """Add to a record; nothing of it is changed."""
@@ -242,6 +275,10 @@ class Hospital:
         """Run the separate verifier over the store now."""
         require(by, Act.VERIFY_LEDGER)
         return verify_now(self.ports, by)
+
+    def export_audit(self, by: Person | None) -> Iterator[str]:
+        """The ledger as a stream that proves itself, without sealed bytes; that it left is recorded first."""
+        return export_ledger(self.ports, require(by, Act.EXPORT_AUDIT))
 
     def pseudonym(self, by: Person, subject: str) -> str:
         """The keyed pseudonym of a patient, for a search of the audit."""

@@ -53,7 +53,9 @@ def shipped_policy() -> Policy:
 def read_policy(document: str) -> Policy:
     """The policy of a TOML document."""
     found = tomllib.loads(document)
-    signed = {name: frozenset(map(Outcome, found[name])) for name in ("sign_unflagged", "sign_flagged", "second_flagged")}
+    signed = {
+        name: frozenset(map(Outcome, found[name])) for name in ("sign_unflagged", "sign_flagged", "second_flagged")
+    }
     return Policy(
         version=found["version"],
         estimate_first=found["estimate_first"],

@@ -96,6 +96,9 @@ def evidence_of(model: Model, answer: Mapping[str, Any]) -> dict[str, Any]:
     disagree = evaluation["team"].get("disagree")
     if disagree:
         found["disagree"] = {who: disagree[who]["auroc"]["value"] for who in ("clinician", "machine", "team")}
+    brier = {who: evaluation["team"]["all"][who]["brier"]["value"] for who in ("clinician", "machine", "team")}
+    if brier["team"] < min(brier["clinician"], brier["machine"]):
+        found["together"] = "Closest to what happened in the study, of the three (Brier score)"
     everyone = evaluation["machine"]
     found["all"] = {"n": everyone["n"], "rate": everyone["events"] / everyone["n"]}
     required = [row for name, row in evaluation["abstained"].items() if name.startswith("required-missing")]

@@ -65,7 +65,9 @@ def look(ports: Ports, by: Person, case_id: str) -> CaseView:
 
 
 def _note_opening(ports: Ports, person: Person, case: Case) -> None:
-    opened = Draft(kind=Kind.CASE_OPENED, actor=actor(person), case=case.id, subject=case.subject, idem=f"open:{case.id}")
+    opened = Draft(
+        kind=Kind.CASE_OPENED, actor=actor(person), case=case.id, subject=case.subject, idem=f"open:{case.id}"
+    )
     if ports.store.find(f"open:{case.id}") is None:
         ports.store.append(opened)
     _note(ports, person, case, "facts")
@@ -203,8 +205,12 @@ def _why_not_combined(ports: Ports, person: Person, case: Case, *, treating: boo
     return None
 
 
-def decide(ports: Ports, by: Person, case_id: str, *, version: int, decision: ReviewDecision) -> Entry:
+def decide(
+    ports: Ports, by: Person, case_id: str, *, version: int, decision: ReviewDecision, sign: bool = False
+) -> Entry:
     """Record a decision with the frozen copy of what was shown; a signature may still be needed.
+
+    With `sign`, one is wanted even where the policy needs none.
 
     Raises
     ------
@@ -238,7 +244,7 @@ def decide(ports: Ports, by: Person, case_id: str, *, version: int, decision: Re
     shown = as_json(record)
     data: dict[str, Any] = {
         "outcome": decision.outcome.value,
-        "sign": "yes" if ports.policy.needs_signature(decision.outcome, flag=flag) else "no",
+        "sign": "yes" if sign or ports.policy.needs_signature(decision.outcome, flag=flag) else "no",
         "second": "yes" if ports.policy.needs_second(decision.outcome, flag=flag) else "no",
         "shown": hashlib.sha256(shown).hexdigest(),
         "assessment": answer.get("id", ""),
@@ -330,9 +336,7 @@ def second(
     except SamePersonError:
         if signer is not None:
             data = {"what": "second sign", "cause": "same person"}
-            refused = Draft(
-                kind=Kind.AUTH_FAILED, actor=actor(signer), case=case.id, subject=case.subject, data=data
-            )
+            refused = Draft(kind=Kind.AUTH_FAILED, actor=actor(signer), case=case.id, subject=case.subject, data=data)
             ports.store.append(refused)
         raise
     if not approve and not why.strip():
@@ -352,7 +356,9 @@ def _to_sign(ports: Ports, case_id: str, decision: str) -> Case:
 def _still_live(ports: Ports, case: Case) -> None:
     known = ports.board.models.get(case.model, {})
     if known.get("state") != "live":
-        raise UsageError(f"{case.model} is {known.get('state', 'unknown')} now. Nothing was signed; review a newer answer.")
+        raise UsageError(
+            f"{case.model} is {known.get('state', 'unknown')} now. Nothing was signed; review a newer answer."
+        )
 
 
 def _put_name(
@@ -390,9 +396,7 @@ def _use_up(ports: Ports, proof: Proof, person: Person) -> Callable[[Connection,
     return also
 
 
-def amend(
-    ports: Ports, by: SignedIn, case_id: str, text: str, *, password: str, login: str | None = None
-) -> Entry:
+def amend(ports: Ports, by: SignedIn, case_id: str, text: str, *, password: str, login: str | None = None) -> Entry:
     """Add to a signed record; nothing of it is changed. Proved like a signature."""
     person = require(ports.sessions.peek(by.token, ports.clock()), Act.AMEND)
     case = find_case(ports, case_id)

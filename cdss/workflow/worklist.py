@@ -41,7 +41,7 @@ class Row:
     present: int
     of: int
     due: int
-    reasons: tuple[tuple[str, str], ...] = ()
+    reasons: tuple[Mapping[str, str], ...] = ()
     answer: Mapping[str, Any] | None = None
     previous: float | None = None
     alive: int | None = None
@@ -71,7 +71,7 @@ def worklist(ports: Ports, heads: dict[str, dict[str, Any]], by: Person) -> list
         if case.scored_version
     }
     waiting = [case for case in ports.board.cases.values() if _is_open(case, stages.get(case.id), now)]
-    rows = [_row(ports, heads, person, case, stages[case.id]) for case in waiting]
+    rows = [row_of(ports, heads, person, case, stages[case.id]) for case in waiting]
     return sorted(_alerted(rows), key=_order)
 
 
@@ -80,7 +80,7 @@ def second_queue(ports: Ports, heads: dict[str, dict[str, Any]], by: Person) -> 
     person = require(by, Act.SECOND_SIGN)
     now = ports.now()
     waiting = [case for case in ports.board.refresh().cases.values() if case.waits_for_second(now)]
-    rows = [_row(ports, heads, person, case, Stage.SIGNED) for case in waiting]
+    rows = [row_of(ports, heads, person, case, Stage.SIGNED) for case in waiting]
     return sorted(rows, key=lambda row: row.decided_at or "")
 
 
@@ -90,12 +90,13 @@ def _is_open(case: Case, stage: Stage | None, now: int) -> bool:
     return stage not in CLOSED or bool(case.decided and case.decided.until and case.decided.until > now)
 
 
-def _row(ports: Ports, heads: dict[str, dict[str, Any]], person: Person, case: Case, stage: Stage) -> Row:
+def row_of(ports: Ports, heads: dict[str, dict[str, Any]], person: Person, case: Case, stage: Stage) -> Row:
+    """One case as a person may see it on a list."""
     head = head_of(ports, heads, case.head)
     own, decided = case.estimate_of(person.sub), case.decided
     hidden = case.has_number and stage is Stage.FACTS
     answer = None if hidden else _summary(ports, heads, case)
-    reasons = tuple((one["message"], one["remedy"]) for one in answer.get("reasons", ())) if answer else ()
+    reasons = tuple(answer.get("reasons", ())) if answer else ()
     return Row(
         case=case.id,
         group=_group(case, stage),
@@ -145,7 +146,8 @@ def _alerted(rows: Iterable[Row]) -> list[Row]:
         replace(
             row,
             same_surname=names[row.patient["family"].casefold()] > 1,
-            same_birth_date=len(row.patient["birth_date"]) == len("2026-03-14") and births[row.patient["birth_date"]] > 1,
+            same_birth_date=len(row.patient["birth_date"]) == len("2026-03-14")
+            and births[row.patient["birth_date"]] > 1,
         )
         for row in rows
     ]

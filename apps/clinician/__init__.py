@@ -1,0 +1,1 @@
+"""The clinician's app: Streamlit pages over the names `cdss` exports, and nothing below them."""

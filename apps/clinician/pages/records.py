@@ -1,0 +1,103 @@
+"""Decision records: the list, and one of them with its receipt."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from apps.clinician.pages.visit import acting, card, problem, visit
+from apps.clinician.views import record as records
+from apps.clinician.views.facts import source_table
+from apps.clinician.views.frame import banner, page_title, title
+from apps.clinician.views.text import say, show_text
+from apps.clinician.views.worklist import record_table
+from apps.clinician.words import t
+
+
+def page() -> None:
+    """The list of records."""
+    here = visit()
+    rows = here.hospital.records(here.person)
+    st.html(page_title("Records", say("Every decision, newest first. A record is read only; amendments are added, never edited in.")))
+    with card("records"):
+        if rows:
+            st.html(record_table(rows, lambda row: f"/record?case={row.case}"))
+        else:
+            st.html(f'<p class="empty">{say("No decision is on record yet.")}</p>')
+
+
+def one() -> None:
+    """One record: what was decided, as it was shown; the history; the proof."""
+    here = visit()
+    case = st.query_params.get("case", "")
+    found = here.hospital.record(here.person, case)
+    record, decided = found.record, found.case.decided
+    with st.container(key="banner"):
+        st.html(banner(record["patient"], here.now))
+    left, right = st.columns([64, 36], gap="medium")
+    signed = found.receipt["signatures"] if found.receipt else []
+    with left:
+        with card("result"):
+            done = t("Signed and stored") if signed else t("Recorded, without a signature")
+            if found.case.waits_for_second(here.now):
+                done = t("Signed; waits for a second person")
+            line = records.outcome_line(record, signed, signed[-1]["at"] if signed else decided.at, decided.name, decided.role)
+            st.html(
+                f'<div class="verdict"><span class="round ok" aria-hidden="true">✓</span><div><h1 tabindex="-1">{show_text(done)}</h1><p>{line}</p></div></div>'
+            )
+            with st.container(horizontal=True, key="record-acts"):
+                if here.hospital.may(here.person, "export record"):
+                    st.html(f'<a class="button" href="/records/{case}.pdf" download>{say("Download PDF")}</a>')
+                st.html(f'<a class="button primary" href="/" target="_self">{say("Back to the worklist")}</a>')
+        with card("decided"):
+            st.html(
+                title("What was decided", say("Frozen copy. Amendments are added below, never edited in."))
+                + records.statement(record["statement_parts"])
+                + records.numbers(record)
+            )
+        if found.added:
+            with card("added"):
+                st.html(title("Added later") + records.added(found.added))
+        if here.hospital.may(here.person, "amend decision"):
+            with card("amend"), st.expander(t("Add an amendment")):
+                _amend(here, case)
+        with card("inputs"), st.expander(t("All inputs with their sources, as they were shown")):
+            st.html(source_table(record["facts"], here.now))
+        with card("history"):
+            st.html(title("History of this case") + records.history(found.history))
+    with right:
+        with card("receipt"):
+            if found.receipt is None:
+                st.html(title("Ledger receipt") + f"<p class='quiet'>{say('Nothing is signed here, so there is no receipt.')}</p>")
+            else:
+                proved = f'<span class="tag ok">✓ {say("proof checked")}</span>' if found.receipt["proved"] else f'<span class="tag stop">✕ {say("proof fails")}</span>'
+                st.html(title("Ledger receipt", proved) + records.receipt(found.receipt) + records.signatures(found.receipt))
+                st.download_button(
+                    t("Save the receipt"), data=_receipt_text(found.receipt), file_name=f"{found.number}-receipt.txt", width="stretch",
+                    key="record-receipt", on_click="ignore",
+                )  # fmt: skip
+                st.html(f"<p class='fine'>{say('Keep this: with it anyone can prove the record was not changed later. It contains no patient data.')}</p>")
+
+
+def _receipt_text(receipt: dict) -> str:
+    path = "\n".join(receipt["path"])
+    return (
+        f"record {receipt['number']}\nentry {receipt['seq']}\nleaf {receipt['leaf']}\nroot {receipt['root']}\n\n"
+        f"path\n{path}\n\n{receipt['checkpoint']}"
+    )
+
+
+def _amend(here, case: str) -> None:  # noqa: ANN001
+    asks_login = here.hospital.asks_login(here.person)
+    with st.form(f"amend-{case}", border=False, clear_on_submit=True):
+        text = st.text_area(t("What is to be added"), key="amend-text", max_chars=2000)
+        login = st.text_input(t("Your user name"), key="amend-login") if asks_login else None
+        password = st.text_input(t("Your password"), type="password", key="amend-password")
+        if st.form_submit_button(t("Add the amendment")):
+            with acting("amend"):
+                here.hospital.amend(here.by, case, text, password=password, login=login or None)
+            st.rerun()
+    problem("amend")
+
+
+PAGE = st.Page(page, title="Records", url_path="records-list")
+ONE = st.Page(one, title="Decision record", url_path="record")

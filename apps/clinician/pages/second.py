@@ -1,0 +1,70 @@
+"""The second signature: decisions that wait for another person, oldest first."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from apps.clinician.pages.visit import acting, card, go, problem, visit
+from apps.clinician.views import record as records
+from apps.clinician.views.frame import banner, page_title, title
+from apps.clinician.views.text import birth, label_text, moment, say, show_text, when
+from apps.clinician.views.worklist import record_table
+from apps.clinician.words import t
+
+
+def page() -> None:
+    """The queue, or one decision of it."""
+    here = visit()
+    case = st.query_params.get("case", "")
+    rows = here.hospital.waiting_for_second(here.person)
+    if case not in {row.case for row in rows}:
+        st.html(page_title("Second signature", say("Signed decisions that need another person, oldest first.")))
+        with card("second"):
+            if rows:
+                st.html(record_table(rows, lambda row: f"/second?case={row.case}"))
+            else:
+                st.html(f'<p class="empty">{say("Nothing waits for your signature.")}</p>')
+        return
+    frozen = here.hospital.frozen(here.person, case)
+    found = here.hospital.record(here.person, case)
+    decided = found.case.decided
+    with st.container(key="banner"):
+        st.html(banner(frozen["patient"], here.now))
+    with card("sign"):
+        left, right = st.columns([64, 36], gap="medium")
+        with left:
+            by = f"{show_text(decided.name)}, {show_text(decided.role)} · {when(decided.at)}"
+            st.html(title("What was decided and signed", by) + records.statement(frozen["statement_parts"]) + records.numbers(frozen))
+        with right:
+            _form(here, found, decided)
+
+
+def _form(here, found, decided) -> None:  # noqa: ANN001
+    from apps.clinician.pages.records import ONE
+
+    patient = found.record["patient"]
+    asks_login = here.hospital.asks_login(here.person)
+    born, _ = birth(patient["birth_date"], moment(here.now))
+    with st.form(f"second-{decided.leaf}", border=False, clear_on_submit=True):
+        choice = st.radio(t("As the second person"), ["Approve", "Refuse"], index=None, format_func=t, key="second-choice")
+        why = st.text_input(t("Reason, if you refuse"), key="second-why", max_chars=500)
+        login = st.text_input(t("Your user name"), key="second-login", autocomplete="username") if asks_login else None
+        password = st.text_input(t("Your password"), type="password", key="second-password", autocomplete="current-password")
+        name = label_text(f"{patient['given']} {patient['family']}")
+        sent = st.form_submit_button(
+            t("Sign for {name}, born {born}").format(name=name, born=label_text(born)), type="primary", width="stretch"
+        )
+    if sent and choice is None:
+        st.session_state["second-problem"] = t("Choose whether you approve or refuse.")
+        st.rerun()
+    if sent:
+        with acting("second"):
+            here.hospital.second_sign(
+                here.by, found.case.id, decision=decided.leaf, approve=choice == "Approve", password=password, login=login or None, why=why
+            )
+        go(ONE, case=found.case.id)
+    problem("second")
+    st.html(f"<p class='fine'>{say('Nothing is signed until the ledger has stored it. You must be another person than the first signer.')}</p>")
+
+
+PAGE = st.Page(page, title="Second signature", url_path="second")

@@ -1,0 +1,85 @@
+"""Who is here for this run of a page, and what pages share: acts that may fail, links, which patient is on the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+import cdss
+from apps.clinician import state
+from apps.clinician.views.frame import notice
+from apps.clinician.words import t
+
+STEPS = ("Facts", "Your estimate", "Machine and team", "Decide", "Sign")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One run of a page by one person; looked up anew every time."""
+
+    hospital: cdss.Hospital
+    by: cdss.SignedIn
+    now: int
+    dark: bool
+
+    @property
+    def person(self) -> cdss.Person:
+        """Who acts."""
+        return self.by.person
+
+
+def visit() -> Visit:
+    """The person of this browser now; without one, the page ends here."""
+    hospital = state.hospital()
+    token = st.context.cookies.get(state.COOKIE, "")
+    person = hospital.identify(token)
+    if person is None:
+        st.html(notice("stop", "Signed out after 15 minutes.", "What you had typed is kept. Sign in again and go on."))
+        st.html(f'<p><a class="act" href="/sign-in" target="_self">{t("Sign in")}</a></p>')
+        st.stop()
+    dark = st.context.theme.type == "dark"
+    return Visit(hospital, cdss.SignedIn(token=token, person=person), hospital.now(), dark)
+
+
+@contextmanager
+def acting(place: str) -> Iterator[None]:
+    """An act that may be refused: what it said is shown on the next run, at a place of the page."""
+    try:
+        yield
+    except cdss.CdssError as error:
+        st.session_state[f"{place}-problem"] = str(error)
+        st.rerun()
+
+
+def problem(place: str) -> None:
+    """What an act at this place was refused for, once."""
+    said = st.session_state.pop(f"{place}-problem", None)
+    if said:
+        st.html(notice("stop", t("Not done."), said))
+
+
+def go(page: Callable[[], None] | Any, **query: str) -> None:
+    """Go to another page of this app, without a new load."""
+    st.switch_page(page, query_params=query)
+
+
+def card(key: str, **more: Any) -> Any:
+    """A bordered container with a name that the stylesheet knows."""
+    return st.container(border=True, key=f"card-{key}", **more)
+
+
+def on_desk(here: Visit, case: str) -> bool:
+    """Whether this tab may act on a case: one person works on one patient at a time."""
+    tab = st.session_state.setdefault("desk-tab", object())
+    return state.on_desk(here.person.session or here.person.sub, id(tab), case)
+
+
+def take_desk(here: Visit, case: str) -> None:
+    """Put a case on the desk in this tab; another tab with another patient is locked by it."""
+    tab = st.session_state.setdefault("desk-tab", object())
+    state.take_desk(here.person.session or here.person.sub, id(tab), case)

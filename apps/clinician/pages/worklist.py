@@ -1,0 +1,85 @@
+"""The worklist: list and table view, filters in the address."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from apps.clinician.pages.visit import card, go, visit
+from apps.clinician.views.frame import page_title
+from apps.clinician.views.text import say, seconds
+from apps.clinician.views.worklist import group_card, heading, table_rows
+from apps.clinician.words import t
+
+_A_PAGE = 25
+_GROUPS = ("no number", "estimate", "ready", "to sign", "deferred")
+
+
+def page() -> None:
+    """Draw the list."""
+    here = visit()
+    rows = here.hospital.worklist(here.person)
+    places = sorted({row.patient["ward"] for row in rows if row.patient["ward"]})
+    top, filters = st.columns([58, 42], vertical_alignment="bottom")
+    with filters, st.container(horizontal=True, horizontal_alignment="right", key="worklist-filters"):
+        whose = st.segmented_control(
+            t("Whose"), ["Mine", *places, "All"], key="worklist-whose", format_func=t, bind="query-params",
+            default="Mine" if here.person.role == "clinician" else "All", label_visibility="collapsed", required=True,
+        )  # fmt: skip
+        view = st.segmented_control(
+            t("View"), ["List", "Table"], default="List", key="worklist-view", format_func=t, bind="query-params",
+            label_visibility="collapsed", required=True,
+        )  # fmt: skip
+    shown = [row for row in rows if _fits(row, whose or "All", here.person.name)]
+    with top:
+        about = t("Risk of death within 180 days, serious illness.")
+        st.html(page_title("Worklist", heading(shown, about)))
+    if not shown:
+        st.html(f'<p class="empty">{say("No open cases here. Last checked")} {seconds(here.now)}.</p>')
+    elif view == "Table":
+        _table(shown, here.now)
+    else:
+        _list(shown, here.now)
+    st.html(
+        f'<footer class="foot"><span>{say("Showing")} {len(shown)} {say("of")} {len(rows)} · {say("updated")} {seconds(here.now)}</span>'
+        f'<span>{say("Not for triage, treatment limits, DNR or bed decisions")} · '
+        f'<a href="/help" target="_self">{say("Intended use")}</a></span></footer>'
+    )
+
+
+def _fits(row: object, whose: str, name: str) -> bool:
+    patient = row.patient  # type: ignore[attr-defined]
+    return whose == "All" or patient["ward"] == whose or (whose == "Mine" and patient["attending"] == name)
+
+
+def _list(rows: list, now: int) -> None:
+    at = max(1, min(int(st.query_params.get("page", "1") or 1) if st.query_params.get("page", "1").isdecimal() else 1, -(-len(rows) // _A_PAGE)))
+    part = rows[(at - 1) * _A_PAGE : at * _A_PAGE]
+    for group in _GROUPS:
+        mine = [row for row in part if row.group == group]
+        if mine:
+            with card(f"list-{group.replace(' ', '-')}"):
+                st.html(group_card(group, mine, now, lambda row: f"/review?case={row.case}"))
+    pages = -(-len(rows) // _A_PAGE)
+    if pages > 1:
+        links = "".join(
+            f"<a href='?page={number}' target='_self' {'aria-current=page' if number == at else ''}>{number}</a>"
+            for number in range(1, pages + 1)
+        )
+        st.html(f'<nav class="pages" aria-label="{say("Pages of the list")}">{links}</nav>')
+
+
+def _table(rows: list, now: int) -> None:
+    st.html(f'<p class="under">{say("Arrows move, Shift and Space choose a row; then open it below.")}</p>')
+    chosen = st.dataframe(
+        pd.DataFrame(table_rows(rows, now)), hide_index=True, selection_mode="single-row", on_select="rerun", key="worklist-table",
+        height="content" if len(rows) <= 15 else 560,
+    )  # fmt: skip
+    picked = chosen["selection"]["rows"]
+    if picked and st.button(t("Open this case"), key="worklist-open", type="primary"):
+        from apps.clinician.pages.review import PAGE as REVIEW
+
+        go(REVIEW, case=rows[picked[0]].case)
+
+
+PAGE = st.Page(page, title="Worklist", url_path="worklist", default=True)

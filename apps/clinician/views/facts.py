@@ -1,0 +1,204 @@
+"""The facts the machine will use, before any score: as received, with usual range, course and age."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from apps.clinician.views.text import age, clock, day, moment, say, show_text, unit_text, when
+
+_GROUPS = (("vital", "Vital signs"), ("gas", "Consciousness and gas exchange"), ("blood", "Blood and urine"))
+_WIDE, _HIGH, _HOURS = 96.0, 18.0, 72.0
+
+
+def history(facts: Mapping[str, Any]) -> str:
+    """Disease group, history and stay, as a definition list."""
+    by_name = {one["name"]: one for one in facts["facts"]}
+    group = facts["group"]
+    rows = [("Disease group", show_text(group) if group else say("Not answered"))]
+    said = []
+    for one in facts["facts"]:
+        if one["kind"] == "condition":
+            label = show_text(one["label"])
+            said.append(f"<b>{label}</b>" if one["value"] else f"{say('No')} {show_text(one['label'].lower())}")
+    for name, words in (("adlsc", "dependent in {n} of 7 daily activities before admission"), ("comorbidities", "{n} comorbidities")):
+        if name in by_name and by_name[name]["value"] is not None:
+            said.append(say(words).format(n=f"{by_name[name]['value']:g}"))
+    rows.append(("History", ". ".join(part[0].upper() + part[1:] if part[0].isalpha() else part for part in said) + "."))
+    stay = by_name.get("days_in_hospital")
+    if stay and stay["value"] is not None:
+        rows.append(("In hospital", f"{stay['value']:.0f} {say('days at the index time')}"))
+    listed = "".join(f"<div><dt>{say(name)}</dt><dd>{value}</dd></div>" for name, value in rows)
+    return f'<dl class="pairs">{listed}</dl>'
+
+
+def fact_table(facts: Mapping[str, Any], now: int, stale: frozenset[str], *, dark: bool, course: bool = True) -> str:
+    """Every measurement: name, value, unit, word, usual range, last 72 h, age; what is missing says what it does."""
+    head = ["Measurement", "Latest value", "", "", "Usual range"] + (["Last 72 h"] if course else []) + ["Age of value"]
+    classes = ["", "num", "", "", "range"] + (["course"] if course else []) + ["right"]
+    cells = "".join(
+        f'<th scope="col" class="{kind}">{say(name)}</th>' if name else "<td></td>"
+        for name, kind in zip(head, classes, strict=True)
+    )
+    body = []
+    for group, words in _GROUPS:
+        rows = [one for one in facts["facts"] if one["group"] == group]
+        if rows:
+            body.append(f'<tbody><tr class="group"><th scope="colgroup" colspan="{len(head)}">{say(words)}</th></tr>')
+            body += [_row(one, facts["index_time"], now, one["name"] in stale, dark=dark, course=course) for one in rows]
+            body.append("</tbody>")
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{say("Measurements")}"><table class="facts">'
+        f"<caption>{say('Measurements the machine will use')}</caption><thead><tr>{cells}</tr></thead>{''.join(body)}</table></div>"
+    )
+
+
+def _row(one: Mapping[str, Any], index_time: str, now: int, old: bool, *, dark: bool, course: bool) -> str:
+    name = f'<th scope="row">{show_text(one["label"])}</th>'
+    aside = "".join(_aside(found) for found in one.get("aside", ()))
+    if one["value"] is None:
+        span = 6 if course else 5
+        lookback = say("in the 24 h before the index time") if one["lookback"] else say("on record")
+        older = one.get("older")
+        more = f' <span class="fine">{_older(older, now)}</span>' if older else ""
+        return f'<tr class="missing">{name}<td colspan="{span}"><b>{say("Not measured")}</b> {lookback}{more}{aside}</td></tr>'
+    value, unit, converted = shown_value(one)
+    usual = one["usual"] or {}
+    picture = _sparkline(one, index_time, dark=dark) if course else ""
+    return (
+        f"<tr>{name}<td class='num'>{show_text(value)}{converted}</td><td class='unit'>{show_text(unit)}</td>"
+        f"<td class='word'>{say(one['word']) if one['word'] else ''}</td><td class='range'>{usual_text(usual)}</td>"
+        + (f"<td class='course'>{picture}</td>" if course else "")
+        + f"<td class='right'>{_age(one, now, old)}{aside}</td></tr>"
+    )
+
+
+def shown_value(one: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The digits and unit of a fact: as received where the unit is the model's own, else converted, and said so."""
+    received, unit = one.get("received"), unit_text(one["unit"])
+    if received is None:
+        note = f'<span class="fine">{say("computed")}</span>' if one["kind"] == "observation" and not one["comparator"] else ""
+        return one["text"] or "", unit, note
+    if received["unit"] in (one["unit"], unit) or one["unit"] in ("{score}", "[pH]"):
+        return received["value"], unit, ""
+    if _number(received["value"]) == one["value"]:
+        return received["value"], unit, f'<span class="fine">{say("recorded as")} {show_text(received["unit"])}</span>'
+    note = f'<span class="fine">{say("from")} {show_text(received["value"])} {show_text(received["unit"])}</span>'
+    return one["text"] or "", unit, note
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text.lstrip("<>="))
+    except ValueError:
+        return None
+
+
+def usual_text(usual: Mapping[str, Any]) -> str:
+    """`70–100`, `over 300`, `up to 0`."""
+    low, high = usual.get("low"), usual.get("high")
+    if low is not None and high is not None:
+        decimals = max(_decimals(low), _decimals(high))
+        return f"{low:.{decimals}f}–{high:.{decimals}f}"
+    if low is not None:
+        return f"{say('over')} {low:g}"
+    return "" if high is None else f"{high:g}"
+
+
+def _decimals(number: float) -> int:
+    return len(f"{number:g}".partition(".")[2])
+
+
+def _age(one: Mapping[str, Any], now: int, old: bool) -> str:
+    if one["effective"] is None:
+        return ""
+    words = age(one["effective"], now)
+    taken = when(one["effective"])
+    return f'<span class="tag amber">◷ {words}</span>' if old else f'<time datetime="{taken}">{words}</time>'
+
+
+def _older(older: Mapping[str, str], now: int) -> str:
+    return (
+        f"{say('Last')}: {show_text(older['value'])} {show_text(unit_text(older['unit']))}, {when(older['effective'])} "
+        f"({age(older['effective'], now)})"
+    )
+
+
+def _aside(found: Mapping[str, str]) -> str:
+    """What was put aside, in quotes, as received."""
+    received = f"{found['value']} {found['unit']}".strip()
+    quoted = f"“{show_text(received)}” " if found["value"] else ""
+    return f'<span class="aside">{quoted}<span class="tag amber">△ {say("not used")}</span> {show_text(found["message"])}</span>'
+
+
+def _sparkline(one: Mapping[str, Any], index_time: str, *, dark: bool) -> str:
+    """The course of 72 hours as a picture with its numbers in words; grey is the usual range, the dot the value used."""
+    series = [(moment(at), float(value)) for at, value in one.get("series", ())]
+    if len(series) < 2:
+        return ""
+    end = moment(index_time)
+    usual = one["usual"] or {}
+    numbers = [value for _, value in series]
+    bounds = [bound for bound in (usual.get("low"), usual.get("high")) if bound is not None]
+    low, high = min(numbers + bounds), max(numbers + bounds)
+    span = (high - low) or 1.0
+    low, high = low - span * 0.12, high + span * 0.12
+
+    def across(at: datetime) -> float:
+        return _WIDE * (1 - (end - at).total_seconds() / 3600 / _HOURS)
+
+    def down(value: float) -> float:
+        return _HIGH * (1 - (value - low) / (high - low))
+
+    ink, shade = ("#B4C0CB", "#222D39") if dark else ("#46535F", "#E6EAEE")
+    top = down(usual["high"]) if usual.get("high") is not None else 0.0
+    bottom = down(usual["low"]) if usual.get("low") is not None else _HIGH
+    points = " ".join(f"{across(at):.1f},{down(value):.1f}" for at, value in series)
+    at, value = series[-1]
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 -2 {_WIDE + 4:g} {_HIGH + 4:g}" width="100" height="22">'
+        f'<rect x="0" y="{top:.1f}" width="{_WIDE:g}" height="{max(bottom - top, 1):.1f}" fill="{shade}"/>'
+        f'<polyline points="{points}" fill="none" stroke="{ink}" stroke-width="1.4"/>'
+        f'<circle cx="{across(at):.1f}" cy="{down(value):.1f}" r="2.6" fill="{"#E6EBF0" if dark else "#17212B"}"/></svg>'
+    )
+    first = f"{numbers[0]:g} {clock(one['series'][0][0])} {day(one['series'][0][0])}"
+    words = f"{one['label']}: {len(series)} values, from {first} to {numbers[-1]:g}; lowest {min(numbers):g}, highest {max(numbers):g}"
+    return f'<img src="{picture(svg)}" alt="{show_text(words)[5:-6]}" width="100" height="22">'
+
+
+def picture(svg: str) -> str:
+    """An SVG as a data address."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+def source_table(facts: Mapping[str, Any], now: int) -> str:
+    """Every input with where it came from, in UCUM."""
+    rows = []
+    for one in facts["facts"]:
+        value = one["text"] if one["value"] is not None else say("Not measured")
+        sources = ", ".join(show_text(name) for name in one["sources"]) or "–"
+        taken = when(one["effective"]) if one["effective"] else "–"
+        rows.append(
+            f'<tr><th scope="row">{show_text(one["label"])}</th><td class="num">{show_text(value or "")}</td>'
+            f'<td class="unit mono">{show_text(one["unit"])}</td><td>{taken}</td><td class="mono">{sources}</td></tr>'
+        )
+    head = "".join(
+        f'<th scope="col" class="{kind}">{say(name)}</th>'
+        for name, kind in (("Input", ""), ("Value", "num"), ("UCUM", ""), ("Taken", ""), ("FHIR source", ""))
+    )
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{say("All inputs with their sources")}"><table class="plain">'
+        f"<caption>{say('All inputs with their sources')}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def frozen_words(view_facts: Mapping[str, Any], asked: int) -> str:
+    """Index time, when it was frozen, how much is there."""
+    return (
+        f"{say('Index time')} {when(view_facts['index_time'])} · {say('frozen')} {clock(asked)} · "
+        f"{view_facts['present']} {say('of')} {view_facts['of']} {say('present')}"
+    )
+
+

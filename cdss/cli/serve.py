@@ -1,0 +1,19 @@
+"""`cdss serve`: the app and the HTTP service of a hospital."""
+
+from __future__ import annotations
+
+import argparse
+
+from cdss.cli.serving import listen, serve
+from cdss.compose import open_hospital
+from cdss.settings import read_settings
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Serve until Ctrl-C."""
+    settings = read_settings(port=arguments.port)
+    opened = listen(settings)
+    with open_hospital(settings) as hospital:
+        hospital.catch_up()
+        print(f"cdss is at {settings.url} (Ctrl-C stops it)", flush=True)
+        serve(hospital, settings, opened)
