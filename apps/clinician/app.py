@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from apps.clinician import pages as _pages  # noqa: F401  # the package is a place of pages, not a page
 from apps.clinician.pages import audit, guide, records, review, second, worklist
 from apps.clinician.pages.visit import Visit, visit
-from apps.clinician.views.frame import MARK
 from apps.clinician.views.facts import picture
+from apps.clinician.views.frame import MARK, notice
 from apps.clinician.views.text import say, show_text
 from apps.clinician.words import t
 
 HERE = Path(__file__).parent
 MENU = (
-    (worklist.PAGE, "Worklist", "view worklist"),
-    (second.PAGE, "Second signature", "second sign"),
-    (records.PAGE, "Records", "view decision record"),
-    (audit.PAGE, "Audit", "read audit"),
-    (guide.PAGE, "Help", "view help"),
+    (worklist.place, "Worklist", "view worklist"),
+    (second.place, "Second signature", "second sign"),
+    (records.place, "Records", "view decision record"),
+    (audit.place, "Audit", "read audit"),
+    (guide.place, "Help", "view help"),
 )
 
 
-def frame(here: Visit) -> None:
+def frame(here: Visit, shown: list[tuple[Any, str]]) -> None:
     """Brand, menu by role, the synthetic badge, who is signed in."""
     with st.container(key="shell", horizontal=True, vertical_alignment="center"):
         ground, bars = ("#3B78B5", "#FFFFFF") if here.dark else ("#14375E", "#FFFFFF")
-        st.html(f'<p class="brand"><img src="{picture(MARK.format(ground=ground, bars=bars))}" alt="" width="20" height="20">cdss</p>')
-        for page, name, act in MENU:
-            if here.hospital.may(here.person, act):
-                st.page_link(page, label=t(name))
+        st.html(
+            f'<p class="brand"><img src="{picture(MARK.format(ground=ground, bars=bars))}" alt="" width="20" height="20">cdss</p>'
+        )
+        for page, name in shown:
+            st.page_link(page, label=t(name))
         if here.hospital.synthetic:
             st.html(f'<span class="badge">△ {say("Synthetic data — demo hospital")}</span>')
         roles = [role for role in here.hospital.roles_of(here.person) if role != here.person.role]
         others = "".join(
-            f' · <a href="/role?as={role.replace(" ", "+")}" target="_self">{say("act as")} {say(role)}</a>' for role in roles
+            f' · <a href="/role?as={role.replace(" ", "+")}" target="_self">{say("act as")} {say(role)}</a>'
+            for role in roles
         )
         st.html(
             f'<div class="user"><b>{show_text(here.person.name)}</b><span>{say(here.person.role)}{others} · '
@@ -49,15 +51,17 @@ def main() -> None:
     st.set_page_config(page_title="cdss", page_icon=str(HERE / "static" / "icon.png"), layout="wide")
     st.html(HERE / "style.css")
     here = visit()
-    shown = [page for page, _, act in MENU if here.hospital.may(here.person, act)]
-    hidden = [review.PAGE, records.ONE]
-    chosen = st.navigation([*shown, *hidden], position="hidden")
-    frame(here)
+    shown = [(place(), name) for place, name, act in MENU if here.hospital.may(here.person, act)]
+    pages = [page for page, _ in shown]
+    if not here.hospital.may(here.person, "view worklist"):
+        pages.insert(0, st.Page(lambda: st.switch_page(shown[0][0]), title="cdss", url_path="start", default=True))
+    chosen = st.navigation([*pages, review.place(), records.record_place()], position="hidden")
+    frame(here, shown)
     _, said = here.hospital.health()
     if reasons := said.get("reasons"):
-        from apps.clinician.views.frame import notice
-
-        st.html(notice("stop", t("Read only."), "; ".join(reasons) + ". " + t("Nothing can be recorded or signed now.")))
+        st.html(
+            notice("stop", t("Read only."), "; ".join(reasons) + ". " + t("Nothing can be recorded or signed now."))
+        )
     chosen.run()
 
 

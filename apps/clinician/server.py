@@ -204,7 +204,6 @@ class _Doors:
         headers = {"Content-Disposition": f'attachment; filename="{number}.pdf"', "Cache-Control": "no-store"}
         return Response(content, media_type="application/pdf", headers=headers)
 
-
     async def ledger(self, request: Request) -> Response:
         """The ledger as a stream that proves itself, for the auditor."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cdss
@@ -29,15 +30,24 @@ def hospital() -> cdss.Hospital:
     return _held.hospital
 
 
-_desks: dict[str, tuple[int, str]] = {}
+_desks: dict[str, tuple[str, str]] = {}
 
 
-def on_desk(session: str, tab: int, case: str) -> bool:
-    """Whether a tab has its case on the desk of its session; an empty desk is taken."""
-    holder = _desks.setdefault(session, (tab, case))
-    return holder[0] == tab or holder[1] == case
+def on_desk(session: str, tab: str, case: str, is_open: Callable[[str], bool]) -> bool:
+    """Whether a tab may work on a case: unless another tab that is still open has another patient on the desk."""
+    holder, other = _desks.get(session, (tab, case))
+    if holder != tab and other != case and is_open(holder):
+        return False
+    _desks[session] = (tab, case)
+    return True
 
 
-def take_desk(session: str, tab: int, case: str) -> None:
+def take_desk(session: str, tab: str, case: str) -> None:
     """Put a case on the desk of a session."""
     _desks[session] = (tab, case)
+
+
+def clear_desk(session: str, tab: str) -> None:
+    """Take off what this tab had on the desk."""
+    if _desks.get(session, ("", ""))[0] == tab:
+        del _desks[session]

@@ -8,6 +8,7 @@ from typing import Any
 from reportlab.lib.colors import HexColor
 from reportlab.platypus import CondPageBreak, Flowable, Table
 
+from cdss.paper.fonts import FIRST
 from cdss.paper.page import INNER
 from cdss.paper.text import AMBER, AMBER_TINT, INK2, INK3, LINE, QUIET, Align, Panel, Span, Text
 
@@ -90,6 +91,7 @@ def grid(
     body: list[list[Any]] = [[cell(word, at, INK3, 7.5) for at, word in enumerate(head)]] if head else []
     body += [[cell(content, at, INK2, 8) for at, content in enumerate(row)] for row in rows]
     style: list[Any] = [
+        ("FONTNAME", (0, 0), (-1, -1), FIRST),  # of empty cells, else Helvetica comes in
         ("LEFTPADDING", (0, 0), (-1, -1), 0),
         ("RIGHTPADDING", (0, 0), (-1, -1), 8),
         ("RIGHTPADDING", (-1, 0), (-1, -1), 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import streamlit as st
 
@@ -42,7 +43,9 @@ def page() -> None:
             names = dict(page_.kinds)
             kinds = ["", *sorted(names, key=names.__getitem__)]
             kind.selectbox(t("Act"), kinds, format_func=lambda code: t(names.get(code, "All acts")), key="audit-kind")
-            who.selectbox(t("Person"), ["", *page_.people], format_func=lambda name: name or t("All people"), key="audit-who")
+            who.selectbox(
+                t("Person"), ["", *page_.people], format_func=lambda name: name or t("All people"), key="audit-who"
+            )
             text.text_input(t("Record, patient pseudonym or model"), key="audit-text")
             act.button(t("Search"), key="audit-search", width="stretch")
         if page_.entries:
@@ -68,4 +71,6 @@ def _filter(day: object) -> cdss.Filter:
     )  # fmt: skip
 
 
-PAGE = st.Page(page, title="Audit", url_path="audit")
+def place() -> Any:
+    """This page for the navigation; made anew for each run, since Streamlit writes into it."""
+    return st.Page(page, title="Audit", url_path="audit")

@@ -45,13 +45,17 @@ def form(here: Visit, view: Any) -> None:
         label = t("For what") if outcome == "deferred" else t("Your plan")
         plan = st.text_input(label, key=keys["plan"], max_chars=500)
         _keep(here, view, keys)
-        signed = outcome is None or here.hospital.policy.needs_signature(cdss.Outcome(outcome), flag=bool(view.answer["flag"]))
+        signed = outcome is None or here.hospital.policy.needs_signature(
+            cdss.Outcome(outcome), flag=bool(view.answer["flag"])
+        )
         sign = st.button(t("Continue to signing"), type="primary", width="stretch", key="decide-sign")
         noted = not signed and st.button(t("Note it, without a signature"), width="stretch", key="decide-note")
         if sign or noted:
             _decide(here, view, outcome, reason, tuple(knows or ()), note, plan, until, sign=sign)
         problem("decide")
-        st.html(f"<p class='fine'>{show_text(t(view.about['intended_use']))} {say('Not for treatment limits, DNR or bed decisions.')}</p>")
+        st.html(
+            f"<p class='fine'>{show_text(t(view.about['intended_use']))} {say('Not for treatment limits, DNR or bed decisions.')}</p>"
+        )
         _report(here, view)
 
 
@@ -135,7 +139,10 @@ def _without(here: Visit, view: Any, outcome: str, plan: str, until: datetime | 
 
 
 def _report(here: Visit, view: Any) -> None:
-    with st.expander(t("Report a problem with this score")), st.form(f"report-{view.case.id}", border=False, clear_on_submit=True):
+    with (
+        st.expander(t("Report a problem with this score")),
+        st.form(f"report-{view.case.id}", border=False, clear_on_submit=True),
+    ):
         text = st.text_area(t("What looks wrong?"), key=f"report-text-{view.case.id}", max_chars=2000)
         if st.form_submit_button(t("Report a problem"), width="stretch"):
             with acting("report"):

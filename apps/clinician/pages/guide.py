@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 import cdss
@@ -32,4 +34,6 @@ def page() -> None:
             st.html(title("This version") + guides.version(cdss.__version__, here.hospital.environment))
 
 
-PAGE = st.Page(page, title="Help", url_path="help")
+def place() -> Any:
+    """This page for the navigation; made anew for each run, since Streamlit writes into it."""
+    return st.Page(page, title="Help", url_path="help")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from apps.clinician.pages.visit import acting, card, problem, visit
@@ -17,7 +19,12 @@ def page() -> None:
     """The list of records."""
     here = visit()
     rows = here.hospital.records(here.person)
-    st.html(page_title("Records", say("Every decision, newest first. A record is read only; amendments are added, never edited in.")))
+    st.html(
+        page_title(
+            "Records",
+            say("Every decision, newest first. A record is read only; amendments are added, never edited in."),
+        )
+    )
     with card("records"):
         if rows:
             st.html(record_table(rows, lambda row: f"/record?case={row.case}"))
@@ -40,14 +47,15 @@ def one() -> None:
             done = t("Signed and stored") if signed else t("Recorded, without a signature")
             if found.case.waits_for_second(here.now):
                 done = t("Signed; waits for a second person")
-            line = records.outcome_line(record, signed, signed[-1]["at"] if signed else decided.at, decided.name, decided.role)
+            line = records.outcome_line(
+                record, signed, signed[-1]["at"] if signed else decided.at, decided.name, decided.role
+            )
             st.html(
                 f'<div class="verdict"><span class="round ok" aria-hidden="true">✓</span><div><h1 tabindex="-1">{show_text(done)}</h1><p>{line}</p></div></div>'
             )
-            with st.container(horizontal=True, key="record-acts"):
-                if here.hospital.may(here.person, "export record"):
-                    st.html(f'<a class="button" href="/records/{case}.pdf" download>{say("Download PDF")}</a>')
-                st.html(f'<a class="button primary" href="/" target="_self">{say("Back to the worklist")}</a>')
+            may_print = here.hospital.may(here.person, "export record")
+            pdf = f'<a class="button" href="/records/{case}.pdf" download>{say("Download PDF")}</a>' if may_print else ""
+            st.html(f'<p class="acts">{pdf}<a class="button primary" href="/" target="_self">{say("Back to the worklist")}</a></p>')
         with card("decided"):
             st.html(
                 title("What was decided", say("Frozen copy. Amendments are added below, never edited in."))
@@ -67,15 +75,26 @@ def one() -> None:
     with right:
         with card("receipt"):
             if found.receipt is None:
-                st.html(title("Ledger receipt") + f"<p class='quiet'>{say('Nothing is signed here, so there is no receipt.')}</p>")
+                st.html(
+                    title("Ledger receipt")
+                    + f"<p class='quiet'>{say('Nothing is signed here, so there is no receipt.')}</p>"
+                )
             else:
-                proved = f'<span class="tag ok">✓ {say("proof checked")}</span>' if found.receipt["proved"] else f'<span class="tag stop">✕ {say("proof fails")}</span>'
-                st.html(title("Ledger receipt", proved) + records.receipt(found.receipt) + records.signatures(found.receipt))
+                proved = (
+                    f'<span class="tag ok">✓ {say("proof checked")}</span>'
+                    if found.receipt["proved"]
+                    else f'<span class="tag stop">✕ {say("proof fails")}</span>'
+                )
+                st.html(
+                    title("Ledger receipt", proved) + records.receipt(found.receipt) + records.signatures(found.receipt)
+                )
                 st.download_button(
                     t("Save the receipt"), data=_receipt_text(found.receipt), file_name=f"{found.number}-receipt.txt", width="stretch",
                     key="record-receipt", on_click="ignore",
                 )  # fmt: skip
-                st.html(f"<p class='fine'>{say('Keep this: with it anyone can prove the record was not changed later. It contains no patient data.')}</p>")
+                st.html(
+                    f"<p class='fine'>{say('Keep this: with it anyone can prove the record was not changed later. It contains no patient data.')}</p>"
+                )
 
 
 def _receipt_text(receipt: dict) -> str:
@@ -99,5 +118,11 @@ def _amend(here, case: str) -> None:  # noqa: ANN001
     problem("amend")
 
 
-PAGE = st.Page(page, title="Records", url_path="records-list")
-ONE = st.Page(one, title="Decision record", url_path="record")
+def place() -> Any:
+    """This page for the navigation; made anew for each run, since Streamlit writes into it."""
+    return st.Page(page, title="Records", url_path="records-list")
+
+
+def record_place() -> Any:
+    """The page of one record."""
+    return st.Page(one, title="Decision record", url_path="record")

@@ -23,13 +23,19 @@ def page() -> None:
     case = st.query_params.get("case", "")
     view = here.hospital.look(here.person, case)
     if view.stage in (cdss.Stage.SIGNED, cdss.Stage.COUNTERSIGNED, cdss.Stage.NOTED):
-        from apps.clinician.pages.records import ONE
+        from apps.clinician.pages.records import record_place
 
-        go(ONE, case=case)
+        go(record_place(), case=case)
     with st.container(key="banner"):
         st.html(banner(view.patient, here.now))
     if not on_desk(here, case):
-        st.html(notice("amber", t("Another patient is open in a second tab."), "This one is locked, so that nothing is signed for the wrong patient."))
+        st.html(
+            notice(
+                "amber",
+                t("Another patient is open in a second tab."),
+                "This one is locked, so that nothing is signed for the wrong patient.",
+            )
+        )
         if st.button(t("Work on this patient instead"), key="review-take", type="primary"):
             take_desk(here, case)
             st.rerun()
@@ -38,7 +44,13 @@ def page() -> None:
     problem("review")
     own = next((one for one in view.estimates if one.sub == here.person.sub), None)
     if view.stage is cdss.Stage.EXPIRED:
-        st.html(notice("amber", t("This review ended as not reviewed."), "Its time was over. A newer input opens the case again."))
+        st.html(
+            notice(
+                "amber",
+                t("This review ended as not reviewed."),
+                "Its time was over. A newer input opens the case again.",
+            )
+        )
         with card("facts"):
             _facts(here, view)
     elif view.answer is None:
@@ -60,7 +72,9 @@ def _say_what_changed(view: Any) -> None:
     now = {one["label"]: one["text"] or t("not measured") for one in view.facts["facts"]}
     before = st.session_state.get(name)
     if before and before[0] != view.case.scored_version:
-        changes = [f"{label}: {before[1].get(label)} → {text}" for label, text in now.items() if before[1].get(label) != text]
+        changes = [
+            f"{label}: {before[1].get(label)} → {text}" for label, text in now.items() if before[1].get(label) != text
+        ]
         said = "; ".join(changes) or t("the record was sent again, with the same values")
         st.html(notice("amber", t("Newer data came."), said, t("Look at the change before you decide or sign.")))
         if st.button(t("I have seen the change"), key="review-changed"):
@@ -124,7 +138,9 @@ def _ask(here: Visit, view: Any, *, full: bool) -> None:
             st.session_state["estimate-problem"] = t("Enter a whole number from 0 to 100.")
             st.rerun()
         if treating is None or seen is None:
-            st.session_state["estimate-problem"] = t("Answer both questions; they decide whether your estimate is combined.")
+            st.session_state["estimate-problem"] = t(
+                "Answer both questions; they decide whether your estimate is combined."
+            )
             st.rerun()
         with acting("estimate"):
             here.hospital.commit_estimate(
@@ -141,7 +157,10 @@ def _ask(here: Visit, view: Any, *, full: bool) -> None:
 def _answer(view: Any, own: Any) -> None:
     meta = t("Any cause, as the study counted it; asked at the index time")
     st.html(
-        title(answers.question(view.about), say(meta)) + answers.trio(view, own) + answers.axis(view, own) + answers.disagreement(view, own)
+        title(answers.question(view.about), say(meta))
+        + answers.trio(view, own)
+        + answers.axis(view, own)
+        + answers.disagreement(view, own)
     )
 
 
@@ -180,10 +199,16 @@ def _abstention(here: Visit, view: Any, own: Any) -> None:
             fine = ""
             if study:
                 everyone = view.evidence["all"]
-                fine = t("In the study, {a} of 100 patients left without a number for this reason died within 180 days; {b} of 100 did overall.").format(
-                    a=round(study["rate"] * 100), b=round(everyone["rate"] * 100)
+                fine = t(
+                    "In the study, {a} of 100 patients left without a number for this reason died within 180 days; {b} of 100 did overall."
+                ).format(a=round(study["rate"] * 100), b=round(everyone["rate"] * 100))
+            st.html(
+                notice(
+                    "amber",
+                    t("No number is not reassuring."),
+                    fine or t("That the machine gives no number does not mean low risk."),
                 )
-            st.html(notice("amber", t("No number is not reassuring."), fine or t("That the machine gives no number does not mean low risk.")))
+            )
         with card("needed"):
             st.html(title("What is needed") + reasons.needed(view, here.now))
         with card("there"):
@@ -213,4 +238,6 @@ def _why(answer: Any) -> str:
     return "; ".join(show_text(one["message"][:1].upper() + one["message"][1:]) for one in answer["reasons"]) + "."
 
 
-PAGE = st.Page(page, title="Review", url_path="review")
+def place() -> Any:
+    """This page for the navigation; made anew for each run, since Streamlit writes into it."""
+    return st.Page(page, title="Review", url_path="review")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from apps.clinician.pages.visit import acting, card, go, problem, visit
@@ -34,22 +36,30 @@ def page() -> None:
         left, right = st.columns([64, 36], gap="medium")
         with left:
             by = f"{show_text(decided.name)}, {show_text(decided.role)} · {when(decided.at)}"
-            st.html(title("What was decided and signed", by) + records.statement(frozen["statement_parts"]) + records.numbers(frozen))
+            st.html(
+                title("What was decided and signed", by)
+                + records.statement(frozen["statement_parts"])
+                + records.numbers(frozen)
+            )
         with right:
             _form(here, found, decided)
 
 
 def _form(here, found, decided) -> None:  # noqa: ANN001
-    from apps.clinician.pages.records import ONE
+    from apps.clinician.pages.records import record_place
 
     patient = found.record["patient"]
     asks_login = here.hospital.asks_login(here.person)
     born, _ = birth(patient["birth_date"], moment(here.now))
     with st.form(f"second-{decided.leaf}", border=False, clear_on_submit=True):
-        choice = st.radio(t("As the second person"), ["Approve", "Refuse"], index=None, format_func=t, key="second-choice")
+        choice = st.radio(
+            t("As the second person"), ["Approve", "Refuse"], index=None, format_func=t, key="second-choice"
+        )
         why = st.text_input(t("Reason, if you refuse"), key="second-why", max_chars=500)
         login = st.text_input(t("Your user name"), key="second-login", autocomplete="username") if asks_login else None
-        password = st.text_input(t("Your password"), type="password", key="second-password", autocomplete="current-password")
+        password = st.text_input(
+            t("Your password"), type="password", key="second-password", autocomplete="current-password"
+        )
         name = label_text(f"{patient['given']} {patient['family']}")
         sent = st.form_submit_button(
             t("Sign for {name}, born {born}").format(name=name, born=label_text(born)), type="primary", width="stretch"
@@ -60,11 +70,21 @@ def _form(here, found, decided) -> None:  # noqa: ANN001
     if sent:
         with acting("second"):
             here.hospital.second_sign(
-                here.by, found.case.id, decision=decided.leaf, approve=choice == "Approve", password=password, login=login or None, why=why
+                here.by,
+                found.case.id,
+                decision=decided.leaf,
+                approve=choice == "Approve",
+                password=password,
+                login=login or None,
+                why=why,
             )
-        go(ONE, case=found.case.id)
+        go(record_place(), case=found.case.id)
     problem("second")
-    st.html(f"<p class='fine'>{say('Nothing is signed until the ledger has stored it. You must be another person than the first signer.')}</p>")
+    st.html(
+        f"<p class='fine'>{say('Nothing is signed until the ledger has stored it. You must be another person than the first signer.')}</p>"
+    )
 
 
-PAGE = st.Page(page, title="Second signature", url_path="second")
+def place() -> Any:
+    """This page for the navigation; made anew for each run, since Streamlit writes into it."""
+    return st.Page(page, title="Second signature", url_path="second")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import cdss
 from apps.clinician import state
@@ -73,13 +74,23 @@ def card(key: str, **more: Any) -> Any:
     return st.container(border=True, key=f"card-{key}", **more)
 
 
+def _tab() -> str:
+    """This tab, as Streamlit names it; a reload makes a new one and closes the old."""
+    context = get_script_run_ctx()
+    return context.session_id if context else ""
+
+
 def on_desk(here: Visit, case: str) -> bool:
     """Whether this tab may act on a case: one person works on one patient at a time."""
-    tab = st.session_state.setdefault("desk-tab", object())
-    return state.on_desk(here.person.session or here.person.sub, id(tab), case)
+    is_open = runtime.get_instance().is_active_session if runtime.exists() else lambda tab: False
+    return state.on_desk(here.person.session or here.person.sub, _tab(), case, is_open)
 
 
 def take_desk(here: Visit, case: str) -> None:
     """Put a case on the desk in this tab; another tab with another patient is locked by it."""
-    tab = st.session_state.setdefault("desk-tab", object())
-    state.take_desk(here.person.session or here.person.sub, id(tab), case)
+    state.take_desk(here.person.session or here.person.sub, _tab(), case)
+
+
+def clear_desk(here: Visit) -> None:
+    """Nothing of a patient is open in this tab any more."""
+    state.clear_desk(here.person.session or here.person.sub, _tab())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
-from apps.clinician.pages.visit import card, go, visit
+from apps.clinician.pages.visit import card, clear_desk, go, visit
 from apps.clinician.views.frame import page_title
 from apps.clinician.views.text import say, seconds
 from apps.clinician.views.worklist import group_card, heading, table_rows
@@ -18,6 +20,7 @@ _GROUPS = ("no number", "estimate", "ready", "to sign", "deferred")
 def page() -> None:
     """Draw the list."""
     here = visit()
+    clear_desk(here)
     rows = here.hospital.worklist(here.person)
     places = sorted({row.patient["ward"] for row in rows if row.patient["ward"]})
     top, filters = st.columns([58, 42], vertical_alignment="bottom")
@@ -42,7 +45,7 @@ def page() -> None:
         _list(shown, here.now)
     st.html(
         f'<footer class="foot"><span>{say("Showing")} {len(shown)} {say("of")} {len(rows)} · {say("updated")} {seconds(here.now)}</span>'
-        f'<span>{say("Not for triage, treatment limits, DNR or bed decisions")} · '
+        f"<span>{say('Not for triage, treatment limits, DNR or bed decisions')} · "
         f'<a href="/help" target="_self">{say("Intended use")}</a></span></footer>'
     )
 
@@ -53,7 +56,13 @@ def _fits(row: object, whose: str, name: str) -> bool:
 
 
 def _list(rows: list, now: int) -> None:
-    at = max(1, min(int(st.query_params.get("page", "1") or 1) if st.query_params.get("page", "1").isdecimal() else 1, -(-len(rows) // _A_PAGE)))
+    at = max(
+        1,
+        min(
+            int(st.query_params.get("page", "1") or 1) if st.query_params.get("page", "1").isdecimal() else 1,
+            -(-len(rows) // _A_PAGE),
+        ),
+    )
     part = rows[(at - 1) * _A_PAGE : at * _A_PAGE]
     for group in _GROUPS:
         mine = [row for row in part if row.group == group]
@@ -77,9 +86,11 @@ def _table(rows: list, now: int) -> None:
     )  # fmt: skip
     picked = chosen["selection"]["rows"]
     if picked and st.button(t("Open this case"), key="worklist-open", type="primary"):
-        from apps.clinician.pages.review import PAGE as REVIEW
+        from apps.clinician.pages.review import place as review
 
-        go(REVIEW, case=rows[picked[0]].case)
+        go(review(), case=rows[picked[0]].case)
 
 
-PAGE = st.Page(page, title="Worklist", url_path="worklist", default=True)
+def place() -> Any:
+    """This page for the navigation; made anew for each run, since Streamlit writes into it."""
+    return st.Page(page, title="Worklist", url_path="worklist", default=True)

@@ -9,7 +9,8 @@ from apps.clinician.views.facts import picture
 from apps.clinician.views.text import clock, say, show_text
 from apps.clinician.words import t
 
-_NEAR = 9
+_NEAR = 9  # labels nearer than this, of 100, stand on lines of their own
+_FIRST_LINE, _LINE, _BRACKET = 21, 17, 24
 
 
 def of_100(probability: float) -> int:
@@ -70,7 +71,9 @@ def _first_up(text: str) -> str:
 
 
 def _column(mark: str, who: str, number: int | None, line: str, source: str) -> str:
-    shown = f'<b>{number}</b> <span>{say("of 100")}</span>' if number is not None else f'<b class="none">{say("None")}</b>'
+    shown = (
+        f"<b>{number}</b> <span>{say('of 100')}</span>" if number is not None else f'<b class="none">{say("None")}</b>'
+    )
     if number is None and who == "Both together":
         shown = f'<b class="none">{say("Not combined")}</b>'
         line = ""
@@ -113,23 +116,31 @@ def axis(view: Any, own: Any | None) -> str:
     interval = answer["interval"]
     low, high = interval["low"] * 100, interval["high"] * 100
     parts.append(f'<span class="whisker" style="left:{low:.1f}%;width:{high - low:.1f}%"></span>')
-    placed: list[tuple[float, int]] = []
+    lines: list[float] = []  # where the last label of each line above the axis stands
     for mark, name, value in sorted(marks, key=lambda one: one[2]):
         place = value * 100
-        line = 1 if placed and place - placed[-1][0] < _NEAR and placed[-1][1] == 0 else 0
-        placed.append((place, line))
+        line = next((at for at, last in enumerate(lines) if place - last >= _NEAR), len(lines))
+        lines[line : line + 1] = [place]
         kind = {"●": "dot", "■": "square", "◇": "diamond"}[mark]
         parts.append(f'<span class="marker {kind}" style="left:{place:.1f}%"></span>')
-        parts.append(f'<span class="label up{line}" style="left:{place:.1f}%">{say(name)} {of_100(value)}</span>')
-    apart = ""
+        above = _FIRST_LINE + _LINE * line
+        parts.append(f'<span class="label" style="left:{place:.1f}%;top:-{above}px">{say(name)} {of_100(value)}</span>')
+    high_up = _FIRST_LINE + _LINE * (len(lines) - 1)
     if own is not None and answer["team"].get("disagreement"):
         first, second = sorted(((100 - own.alive), answer["probability"] * 100))
         words = f"{abs((100 - own.alive) - of_100(answer['probability']))} {say('apart')}"
-        apart = f'<span class="apart" style="left:{first:.1f}%;width:{second - first:.1f}%"><i>{words}</i></span>'
+        high_up += _BRACKET
+        place = f"left:{first:.1f}%;width:{second - first:.1f}%;top:-{high_up - 8}px"
+        parts.append(f'<span class="apart" style="{place}"><i>{words}</i></span>')
     said = "; ".join(f"{t(name)} {of_100(value)}" for _, name, value in marks)
-    words = f"{t('On a scale from 0 to 100')}: {said}; {t('interval of the machine')} {of_100(interval['low'])} {t('to')} {of_100(interval['high'])}."
-    kind = "axis lifted" if apart or any(line for _, line in placed) else "axis"
-    return f'<div class="{kind}" role="img" aria-label="{say(words)}"><div class="rail" aria-hidden="true">{"".join(parts)}{apart}</div></div>'
+    words = (
+        f"{t('On a scale from 0 to 100')}: {said}; {t('interval of the machine')} {of_100(interval['low'])} {t('to')} "
+        f"{of_100(interval['high'])}."
+    )
+    return (
+        f'<div class="axis" style="padding-top:{high_up + 6}px" role="img" aria-label="{say(words)}">'
+        f'<div class="rail" aria-hidden="true">{"".join(parts)}</div></div>'
+    )
 
 
 def disagreement(view: Any, own: Any | None) -> str:
@@ -140,10 +151,14 @@ def disagreement(view: Any, own: Any | None) -> str:
     machine, mine = of_100(answer["probability"]), 100 - own.alive
     against = machine < mine
     strongest = [
-        _inside(one["label"]) for one in answer["explanation"]["contributions"] if (one["shap_value"] < 0) == against and one["value"] is not None
+        _inside(one["label"])
+        for one in answer["explanation"]["contributions"]
+        if (one["shap_value"] < 0) == against and one["value"] is not None
     ][:2]
     first = t("You two disagree, by {n} of 100.").format(n=abs(machine - mine))
-    look = t("Look again at {facts}, and at what you know that the record does not.").format(facts=" and ".join(strongest))
+    look = t("Look again at {facts}, and at what you know that the record does not.").format(
+        facts=" and ".join(strongest)
+    )
     study = view.evidence.get("disagree")
     fine = ""
     if study:

@@ -21,12 +21,18 @@ def verdict(found: Any, anchors_note: str) -> tuple[str, str]:
             else t("Ledger broken.")
         )
         proved = (
-            t("Entries up to {n} are proved.").format(n=counted(report.first_bad - 1)) if report.first_bad and report.first_bad > 1 else ""
+            t("Entries up to {n} are proved.").format(n=counted(report.first_bad - 1))
+            if report.first_bad and report.first_bad > 1
+            else ""
         )
         text = f"{proved} {t('Do not sign. Keep the store as it is, and call your safety officer.')}".strip()
         return notice("stop", f"✕ {where}", text, worst.what), ""
-    span = f"{day(found.first)} {found.first[11:16]} {t('to')} {day(found.last)} {found.last[11:16]} UTC" if found.first else ""
-    line = f"{span}. {t('Checked just now in {s} s.').format(s=f'{found.seconds:.1f}')}"
+    span = (
+        f"{day(found.first)} {found.first[11:16]} {t('to')} {day(found.last)} {found.last[11:16]} UTC"
+        if found.first
+        else ""
+    )
+    line = f"{span}. {t('Checked just now in {s} s.').format(s=f'{found.seconds:.2f}')}"
     size = counted(report.size)
     head = (
         f'<div class="verdict"><span class="round ok" aria-hidden="true">✓</span><div><h2>{say("Ledger unbroken")}: {size} '
@@ -44,12 +50,24 @@ def verdict(found: Any, anchors_note: str) -> tuple[str, str]:
     else:
         look.append(("No outside anchor", anchors_note))
     if report.unsigned_tail:
-        look.append((f"{counted(report.unsigned_tail)} newest entries are not under a signed head yet", "They come under the next one"))
+        look.append(
+            (
+                f"{counted(report.unsigned_tail)} newest entries are not under a signed head yet",
+                "They come under the next one",
+            )
+        )
     if found.clock:
         many = len(found.clock)
         times = "once" if many == 1 else f"{counted(many)} times"
-        look.append((f"The clock ran backwards or jumped {times}", f"First at entry {counted(found.clock[0])}. Order is kept by sequence, not by time"))
-    items = "".join(f'<li class="good"><span class="mark" aria-hidden="true">✓</span><div>{say(one)}</div></li>' for one in good)
+        look.append(
+            (
+                f"The clock ran backwards or jumped {times}",
+                f"First at entry {counted(found.clock[0])}. Order is kept by sequence, not by time",
+            )
+        )
+    items = "".join(
+        f'<li class="good"><span class="mark" aria-hidden="true">✓</span><div>{say(one)}</div></li>' for one in good
+    )
     items += "".join(
         f'<li class="look"><span class="mark" aria-hidden="true">!</span><div>{say(one)}<span class="fine">{say(more)}</span></div></li>'
         for one, more in look
@@ -68,7 +86,16 @@ def entries(rows: Sequence[Mapping[str, Any]]) -> str:
             f'<td class="mono">{subject}</td>'
             f'<td class="mono">{show_text(one["record"]) if one["record"] else ""}</td><td class="mono">{one["leaf"][:8]}…</td></tr>'
         )
-    names = (("Entry", "num"), ("Time, UTC", ""), ("Act", ""), ("Who", ""), ("As", ""), ("Patient", ""), ("Record", ""), ("Hash", ""))
+    names = (
+        ("Entry", "num"),
+        ("Time, UTC", ""),
+        ("Act", ""),
+        ("Who", ""),
+        ("As", ""),
+        ("Patient", ""),
+        ("Record", ""),
+        ("Hash", ""),
+    )
     head = "".join(f'<th scope="col" class="{kind}">{say(name)}</th>' for name, kind in names)
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{say("Entries of the ledger")}"><table class="plain entries">'

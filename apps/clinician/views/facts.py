@@ -23,10 +23,15 @@ def history(facts: Mapping[str, Any]) -> str:
         if one["kind"] == "condition":
             label = show_text(one["label"])
             said.append(f"<b>{label}</b>" if one["value"] else f"{say('No')} {show_text(one['label'].lower())}")
-    for name, words in (("adlsc", "dependent in {n} of 7 daily activities before admission"), ("comorbidities", "{n} comorbidities")):
+    for name, words in (
+        ("adlsc", "dependent in {n} of 7 daily activities before admission"),
+        ("comorbidities", "{n} comorbidities"),
+    ):
         if name in by_name and by_name[name]["value"] is not None:
             said.append(say(words).format(n=f"{by_name[name]['value']:g}"))
-    rows.append(("History", ". ".join(part[0].upper() + part[1:] if part[0].isalpha() else part for part in said) + "."))
+    rows.append(
+        ("History", ". ".join(part[0].upper() + part[1:] if part[0].isalpha() else part for part in said) + ".")
+    )
     stay = by_name.get("days_in_hospital")
     if stay and stay["value"] is not None:
         rows.append(("In hospital", f"{stay['value']:.0f} {say('days at the index time')}"))
@@ -47,7 +52,9 @@ def fact_table(facts: Mapping[str, Any], now: int, stale: frozenset[str], *, dar
         rows = [one for one in facts["facts"] if one["group"] == group]
         if rows:
             body.append(f'<tbody><tr class="group"><th scope="colgroup" colspan="{len(head)}">{say(words)}</th></tr>')
-            body += [_row(one, facts["index_time"], now, one["name"] in stale, dark=dark, course=course) for one in rows]
+            body += [
+                _row(one, facts["index_time"], now, one["name"] in stale, dark=dark, course=course) for one in rows
+            ]
             body.append("</tbody>")
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{say("Measurements")}"><table class="facts">'
@@ -79,7 +86,11 @@ def shown_value(one: Mapping[str, Any]) -> tuple[str, str, str]:
     """The digits and unit of a fact: as received where the unit is the model's own, else converted, and said so."""
     received, unit = one.get("received"), unit_text(one["unit"])
     if received is None:
-        note = f'<span class="fine">{say("computed")}</span>' if one["kind"] == "observation" and not one["comparator"] else ""
+        note = (
+            f'<span class="fine">{say("computed")}</span>'
+            if one["kind"] == "observation" and not one["comparator"]
+            else ""
+        )
         return one["text"] or "", unit, note
     if received["unit"] in (one["unit"], unit) or one["unit"] in ("{score}", "[pH]"):
         return received["value"], unit, ""
@@ -200,5 +211,3 @@ def frozen_words(view_facts: Mapping[str, Any], asked: int) -> str:
         f"{say('Index time')} {when(view_facts['index_time'])} · {say('frozen')} {clock(asked)} · "
         f"{view_facts['present']} {say('of')} {view_facts['of']} {say('present')}"
     )
-
-

@@ -30,8 +30,14 @@ def flow() -> str:
     """The five steps."""
     steps = (
         ("Facts", "Everything the machine will read, as received, with its age. What is missing says so."),
-        ("Your estimate", "Of 100 patients like this one, how many will be alive? Until you commit it, no score is shown."),
-        ("Machine and team", "Your number, the machine’s with its interval, and both together; where you differ by 30 or more, it says so."),
+        (
+            "Your estimate",
+            "Of 100 patients like this one, how many will be alive? Until you commit it, no score is shown.",
+        ),
+        (
+            "Machine and team",
+            "Your number, the machine’s with its interval, and both together; where you differ by 30 or more, it says so.",
+        ),
         ("Decide", "Accept, override with a reason, defer, or not applicable."),
         ("Sign", "Your user name and password once more. It is signed when the ledger has stored it, and not before."),
     )
@@ -49,7 +55,9 @@ def keys() -> str:
         ("Shift+Space", "choose a row in the table view"),
     )
     items = "".join(f"<div><dt><kbd>{say(name)}</kbd></dt><dd>{say(text)}</dd></div>" for name, text in rows)
-    note = say("No single key decides anything. The keys r and c belong to the page itself (rerun, clear cache) and change nothing.")
+    note = say(
+        "No single key decides anything. The keys r and c belong to the page itself (rerun, clear cache) and change nothing."
+    )
     return f'<dl class="pairs wide">{items}</dl><p class="fine">{note}</p>'
 
 

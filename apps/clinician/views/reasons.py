@@ -39,7 +39,10 @@ def for_and_against(view: Any, now: int) -> str:
         ][:3]  # fmt: skip
         heading = f"▲ {say('For a higher risk')}" if up else f"▼ {say('For a lower risk')}"
         empty = "Nothing recorded speaks for a higher risk." if up else "Nothing recorded speaks for a lower risk."
-        rows = "".join(_sentence(one, facts[one["feature"]], now) for one in found) or f"<li class='none'>{say(empty)}</li>"
+        rows = (
+            "".join(_sentence(one, facts[one["feature"]], now) for one in found)
+            or f"<li class='none'>{say(empty)}</li>"
+        )
         columns.append(f'<section class="{"up" if up else "down"}"><h3>{heading}</h3><ul>{rows}</ul></section>')
     return f'<div class="both-sides">{"".join(columns)}</div>'
 
@@ -52,7 +55,11 @@ def _sentence(one: Mapping[str, Any], fact: Mapping[str, Any], now: int) -> str:
 def _said(one: Mapping[str, Any], fact: Mapping[str, Any]) -> str:
     label = show_text(one["label"])
     if fact["kind"] == "condition":
-        return f"<b>{label}</b> {say('on record')}." if fact["value"] else f"<b>{say('No')} {label.lower()}</b> {say('on record')}."
+        return (
+            f"<b>{label}</b> {say('on record')}."
+            if fact["value"]
+            else f"<b>{say('No')} {label.lower()}</b> {say('on record')}."
+        )
     if isinstance(one["value"], str):
         return f"{label}: <b>{show_text(one['value'])}</b>."
     value, unit, _ = shown_value(fact)
@@ -78,11 +85,15 @@ def contributions(view: Any) -> str:
     body = [_bar(one, facts[one["feature"]], most) for one in rows]
     if rest:
         words = say("{n} others together").format(n=len(rest))
-        body.append(f'<tr class="rest"><th scope="row">{words}</th><td></td><td></td>{_cell(other, most, hollow=True)}</tr>')
+        body.append(
+            f'<tr class="rest"><th scope="row">{words}</th><td></td><td></td>{_cell(other, most, hollow=True)}</tr>'
+        )
     total = view.answer["log_odds"]
     base = signed(explanation["base_value"])
     risk = round(view.answer["probability"] * 100)
-    last = say("Starting point {base}, then these facts. Calibration turns the sum into {risk} of 100.").format(base=base, risk=risk)
+    last = say("Starting point {base}, then these facts. Calibration turns the sum into {risk} of 100.").format(
+        base=base, risk=risk
+    )
     head = (
         f'<th scope="col">{say("Fact")}</th><th scope="col" class="num">{say("Value")}</th><td></td>'
         f'<th scope="col" class="bar"><span class="left">{say("lowers")} ▼</span><span class="right">▲ {say("raises")}</span></th>'

@@ -24,7 +24,14 @@ def numbers(record: Mapping[str, Any]) -> str:
     rows = []
     for one in record["estimates"]:
         which = t("first estimate") if one["number"] == 1 else t("estimate {n}").format(n=one["number"])
-        rows.append((f"{show_text(one['by']['name'])}, {say(which)}", str(100 - one["alive"]), say("not asked"), seconds(one["at"])))
+        rows.append(
+            (
+                f"{show_text(one['by']['name'])}, {say(which)}",
+                str(100 - one["alive"]),
+                say("not asked"),
+                seconds(one["at"]),
+            )
+        )
     if answer["kind"] == "estimate":
         interval = answer["interval"]
         span = f"{round(interval['low'] * 100)} {say('to')} {round(interval['high'] * 100)} ({round(interval['level'] * 100)} %)"
@@ -62,7 +69,8 @@ def history(rows: Sequence[Mapping[str, Any]]) -> str:
         for one in rows
     )
     head = "".join(
-        f'<th scope="col" class="{"num" if name == "Entry" else ""}">{say(name)}</th>' for name in ("Time", "Act", "By", "Entry")
+        f'<th scope="col" class="{"num" if name == "Entry" else ""}">{say(name)}</th>'
+        for name in ("Time", "Act", "By", "Entry")
     )
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{say("History of this case")}"><table class="plain">'
@@ -88,7 +96,7 @@ def receipt(found: Mapping[str, Any]) -> str:
 def signatures(found: Mapping[str, Any]) -> str:
     """Who signed, as what, with which meaning."""
     rows = "".join(
-        f'<li><b>{show_text(one["name"])}</b>, {show_text(one["role"])}: {say(one["meaning"])}'
+        f"<li><b>{show_text(one['name'])}</b>, {show_text(one['role'])}: {say(one['meaning'])}"
         f'<span class="fine">{when(one["at"])} · {say("entry")} {counted(one["seq"])} · {say("key")} '
         f'<span class="mono">{show_text(one["key"])}</span></span></li>'
         for one in found["signatures"]

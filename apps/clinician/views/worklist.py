@@ -45,9 +45,7 @@ def heading(rows: Sequence[Any], about: str) -> str:
 def group_card(group: str, rows: Sequence[Any], now: int, link: Callable[[Any], str]) -> str:
     """One group as a table of links."""
     name, meta, columns, act = _GROUPS[group]
-    head = "".join(
-        f'<th scope="col" class="c{at}">{say(column)}</th>' for at, column in enumerate(columns)
-    )
+    head = "".join(f'<th scope="col" class="c{at}">{say(column)}</th>' for at, column in enumerate(columns))
     body = "".join(_row(group, row, now, link(row), act) for row in rows)
     return (
         f'{title(f"{t(name)} · {len(rows)}", say(meta))}<table class="worklist" role="table"><caption>{say(name)}</caption>'
@@ -136,7 +134,11 @@ def _risk(row: Any, now: int) -> tuple[str, str, str]:
 
 def _decided(row: Any, now: int) -> tuple[str, str, str]:
     done = f"{when(row.decided_at)}" if row.decided_at else ""
-    return f"{say(_OUTCOMES.get(row.outcome, ''))}<p class='fine'>{show_text(row.decided_by or '')}</p>", done, _data(row, now)[1]
+    return (
+        f"{say(_OUTCOMES.get(row.outcome, ''))}<p class='fine'>{show_text(row.decided_by or '')}</p>",
+        done,
+        _data(row, now)[1],
+    )
 
 
 def _due(row: Any, now: int) -> str:
@@ -160,12 +162,18 @@ def table_rows(rows: Sequence[Any], now: int) -> list[dict[str, Any]]:
             t("Disease group"): row.patient["group"] or t("Not answered"),
             t("Newest data"): age(row.newest, now) if row.newest is not None else t("none"),
             t("Missing"): row.of - row.present,
-            t("Machine"): None if row.answer is None else round(row.answer["probability"] * 100),
-            t("You"): None if row.alive is None else 100 - row.alive,
+            t("Machine, of 100"): _machine(row),
+            t("You, of 100"): "" if row.alive is None else str(100 - row.alive),
             t("Due"): due(row.due, now)[0],
         }
         for row in rows
     ]
+
+
+def _machine(row: Any) -> str:
+    if row.group == "no number":
+        return t("no estimate")
+    return t("after yours") if row.answer is None else f"{row.answer['probability'] * 100:.0f}"
 
 
 def record_table(rows: Sequence[Any], link: Callable[[Any], str]) -> str:
@@ -187,4 +195,10 @@ def record_table(rows: Sequence[Any], link: Callable[[Any], str]) -> str:
     )
 
 
-_STATES = {"signed": "Signed", "countersigned": "Signed by two", "noted": "Noted", "result": "Open again", "expired": "Not reviewed"}
+_STATES = {
+    "signed": "Signed",
+    "countersigned": "Signed by two",
+    "noted": "Noted",
+    "result": "Open again",
+    "expired": "Not reviewed",
+}
