@@ -74,7 +74,12 @@ def _sign_one(hospital: Hospital, clinician: SignedIn) -> None:
         raise DependencyError("The demo's case shows no answer after an estimate. Please report this.")
     print(f"assessment: {MODEL}, {answer['kind']}, {round(answer['probability'] * 100)} of 100", flush=True)
     found = hospital.sign(
-        view.recommendation, by=clinician, outcome="accepted", plan="Family meeting tomorrow.", proof=PASSWORD, login="marlow"
+        view.recommendation,
+        by=clinician,
+        outcome="accepted",
+        plan="Family meeting tomorrow.",
+        proof=PASSWORD,
+        login="marlow",
     )
     if found.receipt is None or not found.receipt["proved"]:
         raise IntegrityError("The signed decision cannot be proved. Run cdss ledger verify.")
@@ -98,12 +103,14 @@ def _get(url: str) -> dict[str, object] | dict[str, list[str]]:
     until = time.monotonic() + _WAIT_S
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # our own loopback address
+            with urllib.request.urlopen(url, timeout=5) as answer:  # our own loopback address
                 found: dict[str, object] = json.load(answer)
                 return found
         except urllib.error.HTTPError as error:
             raise DependencyError(f"{url}: answers {error.code}. {error.read().decode()[:300]}") from None
         except OSError:
             if time.monotonic() > until:
-                raise DependencyError(f"{url}: does not answer after {_WAIT_S} s. See what else uses the machine.") from None
+                raise DependencyError(
+                    f"{url}: does not answer after {_WAIT_S} s. See what else uses the machine."
+                ) from None
             time.sleep(_STEP_S)

@@ -129,10 +129,14 @@ def _train(verbs: _Verbs) -> None:
 
 
 def _demo(verbs: _Verbs) -> None:
-    verb = _verb(verbs, "demo", "open a made-up hospital, with its patients assessed, in a browser", "cdss demo --dir /tmp/demo")
+    verb = _verb(
+        verbs, "demo", "open a made-up hospital, with its patients assessed, in a browser", "cdss demo --dir /tmp/demo"
+    )
     verb.add_argument("--dir", metavar="DIR", help="where its store and keys are (default CDSS_HOME)")
     verb.add_argument("--port", metavar="N", type=int, help="where it listens on 127.0.0.1 (default 8501)")
-    verb.add_argument("--smoke", action="store_true", help="try health, an assessment, a signature and the ledger, and stop")
+    verb.add_argument(
+        "--smoke", action="store_true", help="try health, an assessment, a signature and the ledger, and stop"
+    )
 
 
 def _serve(verbs: _Verbs) -> None:

@@ -42,7 +42,12 @@ def _server(hospital: Hospital, settings: Settings) -> Any:
     # The app is named as text: doors below it know nothing of it.
     app = importlib.import_module("apps.clinician.server").make_app(hospital, settings)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, ws_max_size=16 << 20, timeout_graceful_shutdown=3
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws_max_size=16 << 20,
+        timeout_graceful_shutdown=3,
     )
     return uvicorn.Server(config)
 

@@ -18,7 +18,7 @@ from cdss.workflow.model import load_model
 from cdss.workflow.ports import Ports, actor
 
 MODEL = "serious-illness-180d"
-PASSWORD = "demo hospital ward"  # noqa: S105  # printed by `cdss demo`: whoever runs it is to sign in with it
+PASSWORD = "demo hospital ward"  # printed by `cdss demo`: whoever runs it is to sign in with it
 FEED = "demo hospital feed"
 _NEW_DAY = timedelta(hours=12)
 _ROUNDS = 2, 4, 6, 9, 22

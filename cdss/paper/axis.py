@@ -18,10 +18,11 @@ _TRACK, _SIDE, _LABEL = 9.0, 8.0, 10.5
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One estimate on the axis: probability, words, and the shape that tells it apart."""
+    """One estimate on the axis: probability, words, figure, and the shape that tells it apart."""
 
     at: float
     words: str
+    figure: str
     shape: Literal["circle", "square", "diamond"]
 
 
@@ -51,7 +52,7 @@ class Axis(Flowable):
         self._placed: list[tuple[Mark, Text, float, float, int]] = []
         ends: list[float] = []
         for mark in self._marks:
-            label = Text([Span(f"{mark.words} ", size=7.5, ink=INK2), Span(f"{mark.at:.0%}"[:-1], "strong", 7.5)])
+            label = Text([Span(f"{mark.words} ", size=7.5, ink=INK2), Span(mark.figure, "strong", 7.5)])
             wide = min(label.widest() + 1, aW)
             left = min(max(self._x(mark.at) - wide / 2, 0), aW - wide)
             row = next((at for at, end in enumerate(ends) if end + 6 <= left), len(ends))

@@ -10,7 +10,7 @@ from reportlab.platypus import Flowable
 
 from cdss.paper.parts import grid, listed, section
 from cdss.paper.text import AMBER, DOWN, INK, INK2, INK3, OK, UP, Panel, Span, Text
-from cdss.paper.words import fours, moment, of_hundred, sentence, signed, value_text
+from cdss.paper.words import capital, fours, moment, of_hundred, signed, stopped, value_text
 from cdss.risk.words import unit_words
 
 _STRONGEST = 3
@@ -135,8 +135,8 @@ def findings(found: Sequence[Mapping[str, Any]]) -> list[Flowable]:
         return section("Findings in the record", Text(Span("None.", size=8.5, ink=INK2)))
     rows: list[list[str | Flowable]] = [
         [
-            Text(Span(sentence(str(one.get("severity") or "")).rstrip("."), "strong", 8)),
-            Text([Span(sentence(str(one.get("message") or "")), size=8),
+            Text(Span(capital(str(one.get("severity") or "")), "strong", 8)),
+            Text([Span(stopped(str(one.get("message") or "")), size=8),
                   Span(f"  {one.get('reason') or ''}", size=7.2, ink=INK3)]),
             _small(str(one.get("source") or "")),
         ]

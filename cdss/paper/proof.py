@@ -9,7 +9,7 @@ from reportlab.platypus import Flowable
 
 from cdss.paper.parts import grid, listed, section
 from cdss.paper.text import INK2, INK3, Span, Text
-from cdss.paper.words import fours, moment, sentence, threes
+from cdss.paper.words import capital, fours, moment, threes
 
 NOT_SIGNED = "Recorded, not signed"
 _HALF = 32
@@ -26,7 +26,7 @@ def signatures(signed: Sequence[Mapping[str, Any]]) -> list[Flowable]:
             who.append(Span(f", {one['role']}", size=8))
         rows.append([
             Text(who),
-            Text(Span(sentence(str(one.get("meaning") or "")).rstrip("."), size=8)),
+            Text(Span(capital(str(one.get("meaning") or "")), size=8)),
             Text(Span(moment(one.get("at")), size=8)),
             Text(Span(str(one.get("slot") or ""), size=8)),
         ])  # fmt: skip

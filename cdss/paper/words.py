@@ -99,21 +99,28 @@ def years_between(born: str, at: object) -> int | None:
     return now.year - birth.year - ((now.month, now.day) < (birth.month, birth.day))
 
 
-def what_happens(assessment: Mapping[str, Any]) -> str:
-    """The outcome and its horizon in words: die within 180 days."""
+def what_happens(assessment: Mapping[str, Any], about: Mapping[str, Any], *, past: bool = False) -> str:
+    """The outcome and its horizon in words, the model's own where it has some: die within 180 days, or died."""
     outcome = str(assessment.get("outcome") or "death")
-    verb = "die" if outcome == "death" else f"have the outcome {outcome}"
-    horizon = str(assessment.get("horizon") or "")
-    if not horizon:
-        return verb
-    if horizon == "stay":
-        return f"{verb} during the stay"
-    return f"{verb} within {span_words(horizon)}"
+    plain = ("died" if past else "die") if outcome == "death" else f"{'had' if past else 'have'} the outcome {outcome}"
+    verb = str((about.get("event") or {}).get("past" if past else "ask") or plain)
+    span = str(assessment.get("horizon") or "")
+    known = {"": "", "stay": "during this stay"}
+    horizon = str(about.get("horizon") or (known[span] if span in known else f"within {span_words(span)}"))
+    return f"{verb} {horizon}".strip()
 
 
-def sentence(text: str) -> str:
-    """A text with a capital at its start and a full stop at its end."""
+def stopped(text: str) -> str:
+    """A text with a full stop at its end; else as it is."""
     text = text.strip()
-    if not text:
-        return ""
-    return text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+
+
+def capital(text: str) -> str:
+    """A text with a capital at its start."""
+    return text[:1].upper() + text[1:]
+
+
+def lower_start(text: str) -> str:
+    """A text that can go on a sentence; an abbreviation at its start stays."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]

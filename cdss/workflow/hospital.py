@@ -141,9 +141,7 @@ class Hospital:
             self.ports, by, case, version=version, alive=alive, treating=treating, seen_score=seen_score
         )
 
-    def decide(
-        self, by: Person, case: str, *, version: int, decision: ReviewDecision, sign: bool = False
-    ) -> Entry:
+    def decide(self, by: Person, case: str, *, version: int, decision: ReviewDecision, sign: bool = False) -> Entry:
         """Record a decision with the frozen copy of what was shown; with `sign`, to be signed in any case."""
         return review.decide(self.ports, by, case, version=version, decision=decision, sign=sign)
 

@@ -101,10 +101,11 @@ def evidence_of(model: Model, answer: Mapping[str, Any]) -> dict[str, Any]:
         found["together"] = "Closest to what happened in the study, of the three (Brier score)"
     everyone = evaluation["machine"]
     found["all"] = {"n": everyone["n"], "rate": everyone["events"] / everyone["n"]}
-    required = [row for name, row in evaluation["abstained"].items() if name.startswith("required-missing")]
-    if answer["kind"] == "abstention" and required:
-        n, events = sum(row["n"] for row in required), sum(row["events"] for row in required)
-        found["abstained"] = {"n": n, "rate": events / n}
+    for reason in answer.get("reasons", ()):
+        named = f"{reason['code']}: {reason['feature']}" if reason["code"] == "required-missing" else reason["code"]
+        if row := evaluation["abstained"].get(named):
+            found["abstained"] = {"n": row["n"], "rate": row["events"] / row["n"]}
+            break
     return found
 
 

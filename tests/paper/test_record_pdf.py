@@ -3,145 +3,32 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
-from io import BytesIO
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pypdf import PdfReader
 
 from cdss.demo.people import people
 from cdss.paper import decision_pdf
-from cdss.paper.bidi import levels, shape, visual
-from cdss.paper.fonts import load_fonts
-from cdss.paper.text import Span, Text
-from cdss.paper.words import day, fours, hospital_number, moment, of_hundred, signed, value_text, years_between
-
-NOT_FOR = "Limiting or withdrawing treatment, ICU triage, hospice eligibility; children; any decision that cannot wait."
-QUESTION = "Of 100 patients like this one, how many will be alive in six months?"
-STATEMENT = (
-    "I have reviewed this estimate and its inputs. My own judgement is 20 of 100 die within 180 days. I override the "
-    "machine's 54 of 100, because my clinical judgement differs (imaging). My plan is: reassess after the extubation trial."
+from tests.paper.decided import (
+    NOT_FOR,
+    STATEMENT,
+    abstention,
+    digest,
+    history,
+    named,
+    pages,
+    read,
+    receipt,
+    record,
+    words,
 )
-MARLOW = {"sub": "marlow", "name": "Dr Ines Marlow", "role": "clinician"}
-
-
-def digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def fact(label: str, value: object, unit: str, change: float, text: str, **more: object) -> dict[str, Any]:
-    found = {"feature": label.lower(), "label": label, "value": value, "unit": unit, "shap_value": change, "text": text}
-    return found | {"effective": "2026-03-14T06:10:00Z", "sources": [f"Observation/{label.lower()}-1"]} | more
-
-
-def record() -> dict[str, Any]:
-    contributions = [
-        fact("Coma", 26.0, "{score}", 0.4638, "Coma score 26, 4 h before the index time, raises the estimate. Not Glasgow."),
-        fact("Group", "Sepsis & organ failure", "1", -0.28, "Study disease group (sepsis) lowers the estimate. As studied."),
-        fact("Creatinine", 2.1, "mg/dL", 0.2, "Creatinine 2.1 mg/dL raises the estimate. A rise points to the kidneys."),
-        fact("Albumin", None, "g/dL", 0.09, "Albumin not measured raises the estimate.", effective=None, sources=[]),
-        fact("Age", 70.5927446954141, "a", 0.06, "Age 70 years raises the estimate.", effective=None),
-        fact("Dementia", 0.0, "1", 0.0, "Dementia not on record hardly changes the estimate.", effective=None, sources=[]),
-    ]  # fmt: skip
-    head = {"subject": "Patient/demo-12", "index_time": "2026-03-14T09:40:00Z", "outcome": "death", "horizon": "P180D"}
-    assessment = {
-        "schema": 1, "kind": "estimate", "id": "urn:uuid:bcc38e1c-49a2-84d4-8467-77ca5f315a7a", **head,
-        "model": {"name": "serious-illness-180d", "version": "1.0.0", "digest": f"sha256:{digest('model')}"},
-        "probability": 0.5412, "interval": {"low": 0.45, "high": 0.63, "level": 0.9, "method": "bootstrap of model"},
-        "log_odds": 0.41, "band": "middle", "flag": True,
-        "explanation": {"scale": "log-odds", "base_value": -0.12, "contributions": contributions},
-        "team": {"clinician_estimate": 0.2, "probability": 0.39, "disagreement": True},
-        "findings": [{"severity": "note", "source": "Observation/k7", "reason": "value-impossible",
-                      "message": "Heart rate of 0 per minute was put aside"}],
-        "inputs_digest": f"sha256:{digest('inputs')}", "release_state": "live",
-    }  # fmt: skip
-    estimate = {
-        "number": 1, "alive": 80, "risk": 0.2, "question": QUESTION, "at": "2026-03-14T09:43:02.000000Z", "by": MARLOW,
-        "combined": True, "why_not": None,
-    }  # fmt: skip
-    return {
-        "schema": 1, "case": "case-12", "number": "DR-2026-000417", "version": 3, "synthetic": True,
-        "patient": {
-            "reference": "Patient/demo-12", "family": "Adeyemark", "given": "Ruth", "birth_date": "1957-03-02", "sex": "female",
-            "identifier": {"system": "https://hospital.example/mrn", "value": "730418226"}, "ward": "7B", "bed": "12",
-            "attending": "Dr Ines Marlow",
-        },
-        "assessment": assessment,
-        "model": {"title": "Death within 180 days", "intended_use": "To prompt an added conversation.", "not_for": NOT_FOR,
-                  "bands": [{"name": "low", "low": 0.0}, {"name": "middle", "low": 0.3}, {"name": "high", "low": 0.6}]},
-        "observed": {"n": 412, "rate": 0.51, "low": 0.46, "high": 0.56},
-        "reliance": [{"ok": True, "text": "Inside the intended population", "detail": "Adult, third day"},
-                     {"ok": False, "text": "One fact was not measured", "detail": "Albumin"}],
-        "estimates": [estimate],
-        "decision": {"outcome": "overridden", "outcome_text": "Override: my judgement differs", "reason": "clinical-judgement",
-                     "reason_text": "Clinical judgement differs", "knows": ["Imaging"], "note": "", "until": None,
-                     "plan": "Reassess after the extubation trial"},
-        "statement": STATEMENT, "at": "2026-03-14T09:47:12Z",
-    }  # fmt: skip
-
-
-def history() -> list[dict[str, Any]]:
-    acts = ("Opened, inputs frozen", "Estimate committed", "Score made", "Viewed", "Decision: overridden", "Signed")
-    return [
-        {"at": f"2026-03-14T09:4{at}:02Z", "act": act, "by": "Dr Ines Marlow", "seq": 18437 + at}
-        for at, act in enumerate(acts)
-    ]
-
-
-def receipt() -> dict[str, Any]:
-    signature = {
-        "name": "Dr Ines Marlow", "role": "clinician", "meaning": "overridden with reason", "slot": "author",
-        "at": "2026-03-14T09:47:31.101Z", "key": "7c2f90aa", "value": "Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeO==",
-    }  # fmt: skip
-    return {
-        "number": "DR-2026-000417", "seq": 18442, "size": 18442, "at": "2026-03-14T09:47:31.204Z", "leaf": digest("leaf"),
-        "root": digest("root"), "checkpoint": "cdss.example/ledger\n18442\nwH0Y6U9io7F3DF4t=\n\n\u2014 cdss Az3grlgt=\n",
-        "path": [digest(str(at)) for at in range(15)], "signatures": [signature],
-    }  # fmt: skip
-
-
-def abstention() -> dict[str, Any]:
-    changed = record()
-    gone = ("probability", "interval", "log_odds", "band", "flag", "explanation", "team")
-    changed["assessment"] = {key: value for key, value in changed["assessment"].items() if key not in gone} | {
-        "kind": "abstention",
-        "reasons": [{"code": "required-missing", "feature": "creatinine", "message": "Creatinine: nothing usable is on record",
-                     "remedy": "Measure it in mg/dL."}],
-        "findings": [],
-    }  # fmt: skip
-    changed |= {
-        "estimates": [],
-        "observed": None,
-        "statement": "I have seen that there is no estimate.",
-        "reliance": [],
-    }
-    return changed
-
-
-def read(document: bytes) -> PdfReader:
-    return PdfReader(BytesIO(document))
-
-
-def pages(document: bytes) -> list[str]:
-    return [" ".join(page.extract_text().split()) for page in read(document).pages]
-
-
-def words(document: bytes) -> str:
-    return " ".join(pages(document))
-
-
-def named(family: str, given: str) -> bytes:
-    changed = record()
-    changed["patient"] |= {"family": family, "given": given}
-    return decision_pdf(changed, history(), receipt())
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +68,7 @@ def test_every_input_stands_with_unit_time_source_and_change(signed_record: byte
     assert "Creatinine 2.1 mg/dL 14 Mar 2026 06:10 Observation/creatinine-1 +0.20 ▲ raises" in text
     assert "Albumin Not measured no entry +0.09 ▲ raises" in text
     assert "Group Sepsis & organ failure" in text
-    assert "−0.28 ▼ lowers" in text
+    assert "\u22120.28 ▼ lowers" in text
     assert "Dementia Not on record no time no entry 0.00 hardly" in text
     assert "Age 70.59 years no time" in text
     assert "Heart rate of 0 per minute was put aside." in text
@@ -229,7 +116,7 @@ def test_every_page_says_whose_it_is_and_which_entry(signed_record: bytes) -> No
         assert "Record DR-2026-000417" in page
         assert digest("leaf") in page.replace(" ", "")
         assert f"Page {number} of {len(found)}" in page
-        assert "SYNTHETIC DATA – demo hospital" in page
+        assert "SYNTHETIC DATA \u2013 demo hospital" in page
 
 
 def test_only_a_synthetic_record_is_marked_so() -> None:
@@ -318,7 +205,8 @@ def test_hostile_text_comes_out_as_typed_anywhere(where: str) -> None:
     text = "<b>x</b> & <a href='u'>y</a> &amp; *z* =1+1"
     changed, acts, proof = record(), history(), receipt()
     places: dict[str, tuple[dict[str, Any], str]] = {
-        "statement": (changed, "statement"), "plan": (changed["decision"], "plan"), "note": (changed["decision"], "note"),
+        "statement": (changed, "statement"), "plan": (changed["decision"], "plan"),
+        "note": (changed["decision"], "note"),
         "finding": (changed["assessment"]["findings"][0], "message"), "ward": (changed["patient"], "ward"),
         "fact": (changed["assessment"]["explanation"]["contributions"][0], "text"), "act": (acts[0], "act"),
         "source": (changed["assessment"]["findings"][0], "source"), "detail": (changed["reliance"][0], "detail"),
@@ -358,53 +246,18 @@ def test_a_letter_with_its_mark_apart_is_the_same_letter() -> None:
 def test_arabic_names_are_joined_and_can_be_read_back() -> None:
     document = named("النورمارية", "ليلى")
     text = unicodedata.normalize("NFKC", pages(document)[0])
-    assert "النورمارية" in text
-    assert "ليلى" in text
+    assert "ليلى"[::-1] in text  # pypdf gives letters as they are drawn, from left to right
+    assert "النورمارية"[::-1] in text
+    assert text.index("ليلى"[::-1]) < text.index("النورمارية"[::-1])
     content = read(document).pages[0].get_contents()
     assert content is not None
     assert b"/ActualText <FEFF0644>" in content.get_data()  # lam, as typed, behind its joined form
 
 
-def test_letters_take_the_form_their_neighbours_ask_for() -> None:
-    def drawn(text: str) -> list[str]:
-        return [unicodedata.decomposition(shown).split(">")[0].strip("<") for _, shown in shape(text)]
-
-    assert drawn("ليلى") == ["initial", "medial", "medial", "final"]
-    assert drawn("نور") == ["initial", "final", ""]
-    assert [shown for _, shown in shape("سلام")] == ["\ufeb3", "\ufefc", "م"]  # lam and alef are one
-    assert "".join(typed for typed, _ in shape("سَلام Ada")) == "سَلام Ada"
-
-
-@pytest.mark.parametrize(
-    ("typed", "drawn"),
-    [
-        ("Ada Lovelace", "Ada Lovelace"),
-        ("אבג", "גבא"),
-        ("Dr אבג, 12", "Dr גבא, 12"),
-        ("אבג 12", "12 גבא"),
-        ("אבג (דה)", "(הד) גבא"),
-        ("אבג, דה", "הד ,גבא"),
-        ("a (אב) c", "a (בא) c"),
-        ("1.5-2 mg", "1.5-2 mg"),
-    ],
-)
-def test_text_from_right_to_left_is_drawn_in_its_order(typed: str, drawn: str) -> None:
-    depth = levels(typed)
-    swap = str.maketrans("()", ")(")
-    turned = [char.translate(swap) if level % 2 else char for char, level in zip(typed, depth, strict=True)]
-    assert "".join(turned[at] for at in visual(depth)) == drawn
-
-
-@given(st.text(max_size=40))
-@settings(max_examples=200)
-def test_order_and_forms_lose_nothing(text: str) -> None:
-    assert sorted(visual(levels(text))) == list(range(len(text)))
-    assert "".join(typed for typed, _ in shape(text)) == text
-
-
 @pytest.mark.parametrize(
     ("char", "shown"),
-    [("😀", "U+1F600"), ("漢", "U+6F22"), ("\u202e", "U+202E"), ("\u200b", "U+200B"), ("\x07", "U+0007"), ("\ud800", "U+D800"),
+    [("😀", "U+1F600"), ("漢", "U+6F22"),
+     ("\u202e", "U+202E"), ("\u200b", "U+200B"), ("\x07", "U+0007"), ("\ud800", "U+D800"),
      ("\u0e01", "U+0E01"), ("\u200d", "U+200D")],
 )  # fmt: skip
 def test_what_no_font_can_show_comes_out_as_its_code_point(char: str, shown: str) -> None:
@@ -432,19 +285,6 @@ def test_a_name_too_long_for_the_head_is_cut_there_and_stands_in_full_below() ->
     found = pages(named(family, "Ruth"))
     assert all("…" in page for page in found)
     assert f"{family}, Ruth" in found[0]
-
-
-@pytest.mark.parametrize(
-    "text", ["word " * 40, "x" * 400, "Observation/" + "ab-" * 80, "النورمارية " * 20, "\u0301" * 9]
-)
-@pytest.mark.parametrize("width", [30.0, 90.0, 499.0])
-def test_lines_stay_inside_their_width(text: str, width: float) -> None:
-    load_fonts()
-    lines = Text(Span(text))
-    lines.wrap(width, 1000)
-    assert all(sum(unit.width for unit in line if unit.drawn != " ") <= width + 0.1 for line in lines._lines)
-    typed = "".join(unit.typed for line in lines._lines for unit in line)
-    assert typed == unicodedata.normalize("NFC", text)
 
 
 @pytest.mark.parametrize("where", ["statement", "message", "value"])
@@ -485,25 +325,51 @@ def test_any_part_may_be_missing() -> None:
     assert "No name on record" in words(decision_pdf({}, [], None))
 
 
-def test_how_things_are_written() -> None:
-    assert [of_hundred(one) for one in (0.0001, 0.5412, 0.9999)] == ["<1", "54", ">99"]
-    assert [signed(one) for one in (0.46, -0.284, 0.001, -0.001)] == ["+0.46", "−0.28", "0.00", "0.00"]
-    assert [value_text(one) for one in (26.0, 7.34, -4, 176.55288, "word")] == ["26", "7.34", "−4", "176.55", "word"]
-    assert value_text(0.2, "<") == "<0.2"
-    assert [day(one) for one in ("1957-03-02", "1957-03", "1957", "unknown", "1957-13-01")] == [
-        "2 Mar 1957", "Mar 1957", "1957", "unknown", "1957-13-01",
-    ]  # fmt: skip
-    assert moment("2026-03-14T10:47:31.9+01:00", zone=True) == "14 Mar 2026 09:47:31 UTC"
-    assert moment("2026-03-14 10:47") == "2026-03-14 10:47"  # no offset: as it is
-    assert hospital_number("730418226").split("\u00a0") == ["730", "418", "226"]
-    assert hospital_number("A-12") == "A-12"
-    assert fours("sha256:9f3a71c4") == "sha256: 9f3a 71c4"
-    assert years_between("1957-03-02", "2026-03-01T00:00:00Z") == 68
-    assert years_between("1957", "2026-03-01T00:00:00Z") is None
-
-
 def test_the_fonts_are_small_and_come_with_their_licences() -> None:
     folder = files("cdss.paper") / "fonts"
     held = {one.name: len(one.read_bytes()) for one in folder.iterdir()}
     assert {"LICENSE-DejaVu.txt", "LICENSE-Inter.txt"} <= held.keys()
     assert sum(held.values()) < 1_600_000
+
+
+def test_an_answer_is_printed_as_it_was_given() -> None:
+    changed = record()
+    changed["estimates"][0] |= {"alive": 100, "risk": 0.01}  # kept off 0 for the combination
+    assert re.search(r"to “[^”]+” 0 not asked", words(decision_pdf(changed, history(), receipt())))
+
+
+def test_the_own_estimate_that_was_combined_is_the_one_compared() -> None:
+    changed = record()
+    early = changed["estimates"][0] | {"alive": 95, "risk": 0.05, "combined": False, "why_not": "you had seen a score"}
+    changed["estimates"] = [early, changed["estimates"][0] | {"number": 2}]
+    text = words(decision_pdf(changed, history(), receipt()))
+    assert "The clinician said 20 of 100" in text
+    assert "Second estimate 20" in text  # on the axis
+    assert "5 Not combined: you had seen a score" in text
+
+
+def test_the_model_says_the_event_in_its_own_words() -> None:
+    changed = record()
+    changed["model"] |= {"event": {"ask": "return", "past": "returned"}, "horizon": "within 30 days"}
+    text = words(decision_pdf(changed, history(), receipt()))
+    assert "Of 100, return within 30 days" in text
+    assert "51 of 100 returned within 30 days" in text
+
+
+def test_the_statement_keeps_its_emphasis_only_where_its_parts_are_the_statement() -> None:
+    changed = record()
+    changed["statement_parts"] = [[STATEMENT[:30], False], [STATEMENT[30:], True]]
+    assert STATEMENT in pages(decision_pdf(changed, history(), receipt()))[0]
+    changed["statement_parts"] = [["Something else.", True]]
+    text = words(decision_pdf(changed, history(), receipt()))
+    assert STATEMENT in text
+    assert "Something else" not in text
+
+
+def test_what_was_added_later_is_printed() -> None:
+    added = [
+        {"at": "2026-03-15T08:00:00Z", "by": "Dr K. Osei", "what": "Amended", "text": "Plan changed: <b>home</b>."}
+    ]
+    text = words(decision_pdf(record() | {"added": added}, history(), receipt()))
+    assert "15 Mar 2026 08:00:00 Amended Plan changed: <b>home</b>. Dr K. Osei" in text
+    assert STATEMENT in text

@@ -54,8 +54,12 @@ def one() -> None:
                 f'<div class="verdict"><span class="round ok" aria-hidden="true">✓</span><div><h1 tabindex="-1">{show_text(done)}</h1><p>{line}</p></div></div>'
             )
             may_print = here.hospital.may(here.person, "export record")
-            pdf = f'<a class="button" href="/records/{case}.pdf" download>{say("Download PDF")}</a>' if may_print else ""
-            st.html(f'<p class="acts">{pdf}<a class="button primary" href="/" target="_self">{say("Back to the worklist")}</a></p>')
+            pdf = (
+                f'<a class="button" href="/records/{case}.pdf" download>{say("Download PDF")}</a>' if may_print else ""
+            )
+            st.html(
+                f'<p class="acts">{pdf}<a class="button primary" href="/" target="_self">{say("Back to the worklist")}</a></p>'
+            )
         with card("decided"):
             st.html(
                 title("What was decided", say("Frozen copy. Amendments are added below, never edited in."))
@@ -105,7 +109,7 @@ def _receipt_text(receipt: dict) -> str:
     )
 
 
-def _amend(here, case: str) -> None:  # noqa: ANN001
+def _amend(here, case: str) -> None:
     asks_login = here.hospital.asks_login(here.person)
     with st.form(f"amend-{case}", border=False, clear_on_submit=True):
         text = st.text_area(t("What is to be added"), key="amend-text", max_chars=2000)

@@ -60,7 +60,7 @@ def page() -> None:
     elif view.stage is cdss.Stage.DECIDED and "change" not in st.query_params:
         st.html(steps(STEPS, 5))
         with card("answer"):
-            _answer(view, own)
+            _answer(here, view, own)
         signing.panel(here, view)
     else:
         _decide(here, view, own)
@@ -154,11 +154,11 @@ def _ask(here: Visit, view: Any, *, full: bool) -> None:
     )
 
 
-def _answer(view: Any, own: Any) -> None:
+def _answer(here: Visit, view: Any, own: Any) -> None:
     meta = t("Any cause, as the study counted it; asked at the index time")
     st.html(
         title(answers.question(view.about), say(meta))
-        + answers.trio(view, own)
+        + answers.trio(view, own, dark=here.dark)
         + answers.axis(view, own)
         + answers.disagreement(view, own)
     )
@@ -169,7 +169,7 @@ def _decide(here: Visit, view: Any, own: Any) -> None:
     left, right = st.columns([67, 33], gap="medium")
     with left:
         with card("answer"):
-            _answer(view, own)
+            _answer(here, view, own)
         with card("reliance"):
             model = view.answer["model"]
             meta = f'{show_text(model["name"])} {show_text(model["version"])} · <a href="/help" target="_self">{say("what it is for")}</a>'
@@ -194,14 +194,12 @@ def _abstention(here: Visit, view: Any, own: Any) -> None:
                 '<div class="verdict none"><span class="round" aria-hidden="true">–</span><div>'
                 f"<h2>{say('No estimate for this patient')}</h2><p>{_why(answer)}</p></div></div>"
             )
-            missing = any(one["code"] == "required-missing" for one in answer["reasons"])
-            study = view.evidence.get("abstained") if missing else None
-            fine = ""
+            study, fine = view.evidence.get("abstained"), ""
             if study:
-                everyone = view.evidence["all"]
                 fine = t(
-                    "In the study, {a} of 100 patients left without a number for this reason died within 180 days; {b} of 100 did overall."
-                ).format(a=round(study["rate"] * 100), b=round(everyone["rate"] * 100))
+                    "In the study, {a} of {n} patients left without a number for this reason died within 180 days; "
+                    "{b} of 100 did overall."
+                ).format(a=round(study["rate"] * study["n"]), n=study["n"], b=round(view.evidence["all"]["rate"] * 100))
             st.html(
                 notice(
                     "amber",

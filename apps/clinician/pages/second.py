@@ -45,7 +45,7 @@ def page() -> None:
             _form(here, found, decided)
 
 
-def _form(here, found, decided) -> None:  # noqa: ANN001
+def _form(here, found, decided) -> None:
     from apps.clinician.pages.records import record_place
 
     patient = found.record["patient"]

@@ -28,7 +28,7 @@ def bands_of(interval: Mapping[str, float], bands: list[Mapping[str, Any]]) -> l
     return found
 
 
-def trio(view: Any, own: Any | None) -> str:
+def trio(view: Any, own: Any | None, *, dark: bool) -> str:
     """The three numbers, each with what was said and where it comes from, and the icon array of the machine's."""
     answer, about, evidence = view.answer, view.about, view.evidence
     interval, team = answer["interval"], answer["team"]
@@ -60,7 +60,7 @@ def trio(view: Any, own: Any | None) -> str:
     )  # fmt: skip
     return (
         f'<div class="trio">{yours}{theirs}{together}<figure class="icons">'
-        f'<img src="{picture(icon_array(machine))}" width="108" height="108" '
+        f'<img src="{picture(icon_array(machine, dark=dark))}" width="108" height="108" '
         f'alt="{say("Machine")}: {machine} {say("of 100")} {say(about["event"]["ask"])}, {100 - machine} {say("do not")}">'
         f"<figcaption>{say('Machine')}: {machine} {say(about['event']['ask'])}</figcaption></figure></div>"
     )
@@ -84,14 +84,14 @@ def _column(mark: str, who: str, number: int | None, line: str, source: str) -> 
     )
 
 
-def icon_array(count: int) -> str:
+def icon_array(count: int, *, dark: bool) -> str:
     """A hundred small rounds, filled for the event: form, not hue; gaps after 5 and 50."""
-    shapes = []
+    shapes, ink = [], "#B4C0CB" if dark else "#46535F"
     for number in range(100):
         row, column = divmod(number, 10)
         x, y = 5 + column * 10 + (4 if column > 4 else 0), 5 + row * 10 + (4 if row > 4 else 0)
-        fill = "#5A6773" if number < count else "none"
-        shapes.append(f'<circle cx="{x}" cy="{y}" r="3.6" fill="{fill}" stroke="#5A6773" stroke-width="1"/>')
+        fill = ink if number < count else "none"
+        shapes.append(f'<circle cx="{x}" cy="{y}" r="3.6" fill="{fill}" stroke="{ink}" stroke-width="1"/>')
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 105 105">{"".join(shapes)}</svg>'
 
 

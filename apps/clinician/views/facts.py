@@ -25,7 +25,7 @@ def history(facts: Mapping[str, Any]) -> str:
             said.append(f"<b>{label}</b>" if one["value"] else f"{say('No')} {show_text(one['label'].lower())}")
     for name, words in (
         ("adlsc", "dependent in {n} of 7 daily activities before admission"),
-        ("comorbidities", "{n} comorbidities"),
+        ("comorbidities", "number of comorbidities: {n}"),
     ):
         if name in by_name and by_name[name]["value"] is not None:
             said.append(say(words).format(n=f"{by_name[name]['value']:g}"))

@@ -80,7 +80,7 @@ def birth(text: str, today: datetime) -> tuple[str, str]:
     year = int(parts[0])
     if len(parts) < 3:
         return (text, f"about {today.year - year}")
-    born = datetime(year, int(parts[1]), int(parts[2]))  # noqa: DTZ001  # a day, not an instant
+    born = datetime(year, int(parts[1]), int(parts[2]))  # a day, not an instant
     had_it = (today.month, today.day) >= (born.month, born.day)
     return (day(born), str(today.year - year - (0 if had_it else 1)))
 
