@@ -1,4 +1,4 @@
-"""One frozen `Settings`, read once in a door: from cdss.toml, then from `CDSS_*` variables. Unknown keys are refused."""
+"""One frozen `Settings`, read once in a door: from cdss.toml, then `CDSS_*` variables; unknown keys are refused."""
 
 from __future__ import annotations
 

@@ -28,9 +28,8 @@ def frame(here: Visit, shown: list[tuple[Any, str]]) -> None:
     """Brand, menu by role, the synthetic badge, who is signed in."""
     with st.container(key="shell", horizontal=True, vertical_alignment="center"):
         ground, bars = ("#3B78B5", "#FFFFFF") if here.dark else ("#14375E", "#FFFFFF")
-        st.html(
-            f'<p class="brand"><img src="{picture(MARK.format(ground=ground, bars=bars))}" alt="" width="20" height="20">cdss</p>'
-        )
+        mark = picture(MARK.format(ground=ground, bars=bars))
+        st.html(f'<p class="brand"><img src="{mark}" alt="" width="20" height="20">cdss</p>')
         for page, name in shown:
             st.page_link(page, label=t(name))
         if here.hospital.synthetic:

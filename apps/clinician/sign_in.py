@@ -30,6 +30,8 @@ def sign_in_page(*, environment: str, synthetic: bool, next_: str, problem: str 
     """
     badge = f'<span class="badge">△ {escape(t("Synthetic data"))}</span>' if synthetic else ""
     named = environment or (t("Demo hospital") if synthetic else t("This hospital"))
+    fine = t("Signed out after 15 minutes without activity, and after 12 hours in any case. Unsigned work is kept.")
+    limits = t("For qualified clinicians. Not for triage, treatment limits, DNR, bed or cost decisions.")
     promises = "".join(f"<li><b>{escape(t(a))}</b><span>{escape(t(b))}</span></li>" for a, b in _PROMISES)
     alert = f'<p class="alert" role="alert" id="problem">{escape(problem)}</p>' if problem else ""
     if stopped:
@@ -46,10 +48,11 @@ def sign_in_page(*, environment: str, synthetic: bool, next_: str, problem: str 
 <section class="form"><h1>{escape(t("Sign in"))}</h1><p class="where">{escape(named)} {badge}</p>{alert}
 <form method="post" action="/sign-in"><input type="hidden" name="next" value="{escape(next_)}">
 <label for="login">{escape(t("User name"))}</label>
-<input id="login" name="login" autocomplete="username" autocapitalize="none" spellcheck="false" required autofocus{described}>
+<input id="login" name="login" autocomplete="username" autocapitalize="none" spellcheck="false" required
+autofocus{described}>
 <label for="password">{escape(t("Password"))}</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required>
 <button type="submit">{escape(t("Sign in"))}</button></form>
-<p class="fine">{escape(t("Signed out after 15 minutes without activity, and after 12 hours in any case. Unsigned work is kept."))}</p>
-</section></main><footer>{escape(t("For qualified clinicians. Not for triage, treatment limits, DNR, bed or cost decisions."))}
+<p class="fine">{escape(fine)}</p>
+</section></main><footer>{escape(limits)}
 </footer></body></html>"""

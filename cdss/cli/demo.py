@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import time
-import urllib.error
-import urllib.request
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 from cdss.cli.serving import listen, serve, serving
 from cdss.demo import demo_staff
@@ -50,7 +50,7 @@ def _welcome(settings: Settings) -> str:
 
 def _try(hospital: Hospital, settings: Settings) -> None:
     """Health, one assessment, one signed decision, one verification: a line each."""
-    health = _get(f"http://{settings.host}:{settings.port}/health")
+    health = _get(settings, "/health")
     print(f"health: {health['status']}, {health['entries']} entries, {', '.join(health['models'])} live", flush=True)
     clinician = hospital.sign_in("marlow", PASSWORD, client="smoke")
     _sign_one(hospital, clinician)
@@ -99,18 +99,23 @@ def _verify(hospital: Hospital, settings: Settings) -> None:
     print(f"ledger: unbroken, {report.size} of {report.size} entries verified", flush=True)
 
 
-def _get(url: str) -> dict[str, object] | dict[str, list[str]]:
+def _get(settings: Settings, path: str) -> dict[str, Any]:
     until = time.monotonic() + _WAIT_S
     while True:
+        connection = http.client.HTTPConnection(settings.host, settings.port, timeout=5)
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:  # our own loopback address
-                found: dict[str, object] = json.load(answer)
-                return found
-        except urllib.error.HTTPError as error:
-            raise DependencyError(f"{url}: answers {error.code}. {error.read().decode()[:300]}") from None
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            found: dict[str, Any] = json.load(answer)
         except OSError:
             if time.monotonic() > until:
-                raise DependencyError(
-                    f"{url}: does not answer after {_WAIT_S} s. See what else uses the machine."
-                ) from None
+                where = f"{settings.url}{path}"
+                raise DependencyError(f"{where}: does not answer after {_WAIT_S} s. See what else runs here.") from None
             time.sleep(_STEP_S)
+            continue
+        finally:
+            connection.close()
+        if answer.status != HTTPStatus.OK:
+            reasons = "; ".join(found.get("reasons", ()))
+            raise DependencyError(f"{settings.url}{path}: answers {answer.status}: {reasons}. Mend that first.")
+        return found

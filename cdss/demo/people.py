@@ -15,7 +15,7 @@ from cdss.access import Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staff:
-    """A member of staff of the demo hospital; `also` are further roles of the same person, and there are no passwords here."""
+    """A member of staff of the demo hospital; `also` are further roles. There are no passwords here."""
 
     login: str
     name: str

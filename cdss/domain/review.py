@@ -22,12 +22,11 @@ class Stage(StrEnum):
 
     ::
 
-        FACTS -> ESTIMATE -> RESULT -> DECIDED -> SIGNED -> COUNTERSIGNED
-                                 \\-> NOTED (nothing to sign)
+        FACTS (own estimate) -> RESULT -> DECIDED -> SIGNED -> COUNTERSIGNED
+                                 or, with nothing to sign: NOTED
     """
 
     FACTS = "facts"
-    ESTIMATE = "estimate"
     RESULT = "result"
     DECIDED = "decided"
     NOTED = "noted"

@@ -13,7 +13,8 @@ from reportlab.platypus import Flowable
 from cdss.paper.text import INK, INK2, INK3, Span, Text
 
 _GREYS = ("#EEF1F4", "#DFE4EA", "#CFD6DE", "#BFC8D2")
-_TRACK, _SIDE, _LABEL = 9.0, 8.0, 10.5
+_TRACK, _SIDE, _LABEL, _HANG, _GAP = 9.0, 8.0, 10.5, 3.0, 6.0
+_WAYS = {1: ("c",), 2: ("cc", "lr"), 3: ("ccc", "lrc", "clr", "lur")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +48,19 @@ class Axis(Flowable):
         self.spaceBefore, self.spaceAfter = 4, 3
 
     def wrap(self, aW: float, aH: float) -> tuple[float, float]:  # noqa: N803 - reportlab's names
-        """Place the labels: those too near go one line up."""
+        """Place the labels so that none stands on another."""
         self.width = aW
-        self._placed: list[tuple[Mark, Text, float, float, int]] = []
-        ends: list[float] = []
-        for mark in self._marks:
-            label = Text([Span(f"{mark.words} ", size=7.5, ink=INK2), Span(mark.figure, "strong", 7.5)])
-            wide = min(label.widest() + 1, aW)
-            left = min(max(self._x(mark.at) - wide / 2, 0), aW - wide)
-            row = next((at for at, end in enumerate(ends) if end + 6 <= left), len(ends))
-            ends[row : row + 1] = [left + wide]
-            self._placed.append((mark, label, left, wide, row))
-        self._rows = max(len(ends), 1)
-        self.height = self._rows * _LABEL + 7 + _TRACK + 24
+        labels = [
+            Text([Span(f"{one.words} ", size=7.5, ink=INK2), Span(one.figure, "strong", 7.5)]) for one in self._marks
+        ]
+        wide = [min(label.widest() + 1, aW) for label in labels]
+        centres = [self._x(one.at) for one in self._marks]
+        places = next(
+            (found for way in _WAYS.get(len(wide), ()) if _is_clear(found := _places(way, centres, wide), wide, aW)),
+            _stacked(centres, wide, aW),
+        )
+        self._placed = list(zip(self._marks, labels, wide, places, strict=True))
+        self.height = (1 + max((row for _, row in places), default=0)) * _LABEL + 7 + _TRACK + 24
         return self.width, self.height
 
     def _x(self, probability: float) -> float:
@@ -92,13 +93,16 @@ class Axis(Flowable):
             for end in (low, high):
                 canvas.line(end, middle - 3.2, end, middle + 3.2)
         top = bottom + _TRACK
-        for mark, label, left, wide, row in self._placed:
-            x, lift = self._x(mark.at), row * _LABEL
-            canvas.setStrokeColor(HexColor(INK3))
-            canvas.setLineWidth(0.4)
-            canvas.line(x, middle, x, top + 5 + lift)
+        canvas.setStrokeColor(HexColor(INK3))
+        canvas.setLineWidth(0.4)
+        for mark, _, _, (_, row) in self._placed:
+            x = self._x(mark.at)
+            canvas.line(x, middle, x, top + 5 + row * _LABEL)
+        for _, label, wide, (left, row) in self._placed:
+            canvas.setFillColor(HexColor("#FFFFFF"))
+            canvas.rect(left - 1, top + 5 + row * _LABEL, wide + 2, _LABEL, fill=1, stroke=0)
             label.wrapOn(canvas, wide, _LABEL)
-            label.drawOn(canvas, left, top + 5 + lift)
+            label.drawOn(canvas, left, top + 5 + row * _LABEL)
         for mark, *_ in self._placed:
             draw_mark(canvas, mark.shape, self._x(mark.at), middle, 3.3)
 
@@ -108,6 +112,35 @@ class Axis(Flowable):
         left = min(max(centre - wide / 2, 0), self.width - wide)
         text.wrapOn(self.canv, wide, _LABEL)
         text.drawOn(self.canv, left, bottom)
+
+
+def _places(way: str, centres: Sequence[float], wide: Sequence[float]) -> list[tuple[float, int]]:
+    """Left edge and row of each label: c centred, l hung to the left, r to the right, u centred one row up."""
+    found = []
+    for at, (how, x, width) in enumerate(zip(way, centres, wide, strict=True)):
+        if how == "l":
+            found.append((min(x + _HANG, (x + centres[at + 1]) / 2 - _HANG) - width, 0))
+        elif how == "r":
+            found.append((max(x - _HANG, (x + centres[at - 1]) / 2 + _HANG), 0))
+        else:
+            found.append((x - width / 2, int(how == "u")))
+    return found
+
+
+def _is_clear(places: Sequence[tuple[float, int]], wide: Sequence[float], room: float) -> bool:
+    ends = [-_GAP, -_GAP]
+    for (left, row), width in zip(places, wide, strict=True):
+        if left < max(ends[row] + _GAP, 0) or left + width > room:
+            return False
+        ends[row] = left + width
+    return True
+
+
+def _stacked(centres: Sequence[float], wide: Sequence[float], room: float) -> list[tuple[float, int]]:
+    return [
+        (min(max(x - width / 2, 0), room - width), row)
+        for row, (x, width) in enumerate(zip(centres, wide, strict=True))
+    ]
 
 
 def draw_mark(canvas: Canvas, shape: str, x: float, y: float, half: float) -> None:

@@ -60,7 +60,7 @@ def _table(
     record: Mapping[str, Any], rows: Sequence[Sequence[str | Flowable]], merged: Sequence[tuple[int, int, int]]
 ) -> list[Flowable]:
     head = ("", "", "Of 100", "Interval", "Time (UTC)")
-    table = grid(head, rows, (14, 216, 41, 135, 93), right=(2,), merged=merged, tight=1.5)
+    table = grid(head, rows, (14, 210, 41, 132, 102), right=(2,), merged=merged, tight=1.5)
     happens = what_happens(record.get("assessment") or {}, record.get("model") or {})
     return section(f"Of 100, {happens}", table)
 

@@ -101,7 +101,7 @@ def inputs(assessment: Mapping[str, Any]) -> list[Flowable]:
         figure = Text(Span(f"{of_hundred(float(assessment['probability']))} of 100", "strong", 8), align="right")
         rows.append([Text(Span("After calibration", "strong", 8)), "", "", "", "", figure, ""])
     head = ("Fact", "Value", "Unit", "Taken at (UTC)", "Source", "Log-odds", "Estimate")
-    table = grid(head, rows, (124, 48, 58, 80, 98, 50, 41), right=(1, 5), merged=merged, tight=1.5)
+    table = grid(head, rows, (118, 47, 54, 80, 112, 47, 41), right=(1, 5), merged=merged, tight=1.5)
     return section("What it was given", table, remark="all inputs, the largest change first")
 
 
@@ -164,4 +164,4 @@ def model(assessment: Mapping[str, Any], about: Mapping[str, Any]) -> list[Flowa
             ("Intended use", str(about.get("intended_use") or "")),
             ("Not for", str(about.get("not_for") or "")),
         ])  # fmt: skip
-    return section("Model", *table, least=128) if table else []
+    return section("Model", *table, least=150) if table else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from io import BytesIO
 from threading import Lock
@@ -37,6 +37,7 @@ def load_fonts() -> None:
             _load(name)
 
 
+@lru_cache(maxsize=4096)
 def font_for(cluster: str, face: Face) -> str | None:
     """The first font of a face that has every character of a cluster.
 
@@ -59,6 +60,7 @@ def font_for(cluster: str, face: Face) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def width_of(text: str, font: str, size: float) -> float:
     """Width of a text in points."""
     return float(_load(font).stringWidth(text, size))

@@ -14,7 +14,7 @@ from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate
 
 from cdss.paper.fonts import FIRST, load_fonts
 from cdss.paper.text import AMBER, AMBER_TINT, INK, INK2, INK3, LINE, NAVY, Panel, Span, Text
-from cdss.paper.words import day, fours, hospital_number, years_between
+from cdss.paper.words import capital, day, fours, hospital_number, years_between
 
 WIDE, HIGH = A4
 SIDE, TOP, FOOT = 48.0, 24.0, 44.0
@@ -27,26 +27,29 @@ def patient_name(patient: Mapping[str, Any]) -> str:
     return ", ".join(str(patient[part]) for part in ("family", "given") if patient.get(part)) or "No name on record"
 
 
+def _named(word: str, value: object) -> str:
+    """Ward 7B of 7B, and of Ward 7B."""
+    text = str(value or "")
+    return text if not text or text.lower().startswith(word) else f"{word} {text}"
+
+
 def patient_words(patient: Mapping[str, Any], at: object) -> list[Span]:
     """Birth date, sex, hospital number, place and attending, with their labels."""
     born = str(patient.get("birth_date") or "")
     age = years_between(born, at) if born else None
-    place = [
-        f"Ward {patient['ward']}" if patient.get("ward") else "",
-        f"bed {patient['bed']}" if patient.get("bed") else "",
-    ]
+    place = [_named(word, patient.get(word)) for word in ("ward", "bed")]
     number = (patient.get("identifier") or {}).get("value")
     said = (
         ("Born", f"{day(born)}{f' ({age} y)' if age is not None else ''}" if born else "not on record"),
         ("Sex", str(patient.get("sex") or "").capitalize() or "not on record"),
         ("Hospital no.", hospital_number(number) if number else "not on record"),
-        ("Place", ", ".join(part for part in place if part)),
+        ("Place", capital(", ".join(part for part in place if part))),
         ("Attending", str(patient.get("attending") or "")),
     )
     spans: list[Span] = []
     for label, words in said:
         if words:
-            gap = "     " if spans else ""
+            gap = "    " if spans else ""
             spans += [Span(f"{gap}{label} ", size=7.5, ink=INK3), Span(words, "strong", 8)]
     return spans
 

@@ -25,7 +25,7 @@ _HOUR = 3_600_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """What to look for; an empty part is no condition. `text` is in a record number, a pseudonym, a case or a release."""
+    """What to look for; an empty part is no condition. `text` is part of a record number, pseudonym or release."""
 
     since: str = ""
     kind: str = ""

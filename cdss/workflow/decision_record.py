@@ -15,7 +15,7 @@ from cdss.ledger.checkpoint import read_note
 from cdss.ledger.kinds import Draft, Entry, Kind, Proof
 from cdss.ledger.verify import root_of_path
 from cdss.workflow.audit import act_words
-from cdss.workflow.board import Case
+from cdss.workflow.board import Case, Decided
 from cdss.workflow.ports import Ports, actor, as_json
 from cdss.workflow.review import find_case
 from cdss.workflow.worklist import Row, row_of
@@ -30,6 +30,7 @@ class DecisionRecord:
     Parameters
     ----------
     case : Case
+    decided : Decided
     stage : Stage
     number : str
         `DR-YEAR-ENTRY`.
@@ -44,6 +45,7 @@ class DecisionRecord:
     """
 
     case: Case
+    decided: Decided
     stage: Stage
     number: str
     record: Mapping[str, Any]
@@ -85,6 +87,7 @@ def read_record(ports: Ports, by: Person, case_id: str) -> DecisionRecord:
     number = record_number(decided.at, decided.seq)
     return DecisionRecord(
         case=case,
+        decided=decided,
         stage=case.stage(person.sub, ports.now(), estimate_first=ports.policy.estimate_first),
         number=number,
         record={**frozen, "number": number},

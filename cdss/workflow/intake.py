@@ -155,9 +155,9 @@ def _vector(model: Scorer, record: PatientRecord, row: CohortRow) -> Any:
 def _open_case(ports: Ports, pseudonym: str, encounter: str | None) -> str | None:
     now = ports.now()
     for case in ports.board.refresh().cases.values():
-        if case.subject == pseudonym and not case.is_closed(now):
-            if ports.blob_json(case.head)["encounter"] == encounter:
-                return case.id
+        mine = case.subject == pseudonym and not case.is_closed(now)
+        if mine and ports.blob_json(case.head)["encounter"] == encounter:
+            return case.id
     return None
 
 

@@ -50,7 +50,7 @@ def change_state(ports: Ports, by: Person, kind: Kind, model: Model, *, why: str
     state = known["state"] if known else None
     if (state is None) != (not before) or (before and state not in before):
         raise UsageError(f"{release}: is {state or 'not proposed'}; {kind.value} cannot follow. See cdss models list.")
-    attach = ()
+    attach: tuple[Attachment, ...] = ()
     if kind is Kind.MODEL_PROPOSED:
         manifest = (model.path / "manifest.json").read_bytes()
         attach = (Attachment(role="manifest", data=manifest, media_type="application/json"),)

@@ -237,9 +237,9 @@ def decide(
     view = view_of(ports, person, case, stage, hidden=False)
     answer = view.answer or {}
     flag = bool(answer.get("flag", False))
-    if outside := [one for one in answer.get("findings", ()) if one["reason"] == "outside-training-range"]:
-        if decision.outcome is Outcome.ACCEPTED:
-            raise UsageError(f"{len(outside)} values lie outside what the machine has seen. Override or defer instead.")
+    outside = sum(one["reason"] == "outside-training-range" for one in answer.get("findings", ()))
+    if outside and decision.outcome is Outcome.ACCEPTED:
+        raise UsageError(f"{outside} values lie outside what the machine has seen. Override or defer instead.")
     record = frozen(view, decision, case.estimate_of(person.sub), words, at=now, until=until)
     shown = as_json(record)
     data: dict[str, Any] = {
@@ -381,8 +381,9 @@ def _put_name(
     proof = ports.proofs.prove(by.token, password, meaning=meaning, decision=decided.leaf, login=login)
     return ports.store.append(
         Draft(
-            kind=kind, actor=actor(proof.person), case=case.id, subject=case.subject, data={"outcome": decided.outcome.value},
-            sig=SignOff(decision=decided.leaf, version=decided.version, meaning=meaning), idem=name,
+            kind=kind, actor=actor(proof.person), case=case.id, subject=case.subject,
+            data={"outcome": decided.outcome.value}, idem=name,
+            sig=SignOff(decision=decided.leaf, version=decided.version, meaning=meaning),
         ),
         attach=attach or [],
         also=_use_up(ports, proof, person),

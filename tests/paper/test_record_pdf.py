@@ -367,9 +367,7 @@ def test_the_statement_keeps_its_emphasis_only_where_its_parts_are_the_statement
 
 
 def test_what_was_added_later_is_printed() -> None:
-    added = [
-        {"at": "2026-03-15T08:00:00Z", "by": "Dr K. Osei", "what": "Amended", "text": "Plan changed: <b>home</b>."}
-    ]
+    added = [{"at": "2026-03-15T08:00:00Z", "by": "Dr K. Osei", "what": "Amended", "text": "Plan: <b>home</b>."}]
     text = words(decision_pdf(record() | {"added": added}, history(), receipt()))
-    assert "15 Mar 2026 08:00:00 Amended Plan changed: <b>home</b>. Dr K. Osei" in text
+    assert "15 Mar 2026 08:00:00 Amended Plan: <b>home</b>. Dr K. Osei" in text
     assert STATEMENT in text

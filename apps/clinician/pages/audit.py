@@ -72,5 +72,5 @@ def _filter(day: object) -> cdss.Filter:
 
 
 def place() -> Any:
-    """This page for the navigation; made anew for each run, since Streamlit writes into it."""
+    """The page for the navigation; made anew for each run, since Streamlit writes into it."""
     return st.Page(page, title="Audit", url_path="audit")

@@ -25,8 +25,8 @@ def form(here: Visit, view: Any) -> None:
     with card("decision"):
         st.html(title("Your decision"))
         outcome = st.radio(
-            t("Your decision"), list(words.outcome), index=None, format_func=lambda code: t(words.outcome[code]["label"]),
-            key=keys["outcome"], label_visibility="collapsed",
+            t("Your decision"), list(words.outcome), index=None, key=keys["outcome"], label_visibility="collapsed",
+            format_func=lambda code: t(words.outcome[code]["label"]),
         )  # fmt: skip
         knows = st.pills(
             t("What do you know that it doesn’t?"), list(words.knows), selection_mode="multi", key=keys["knows"],
@@ -35,8 +35,8 @@ def form(here: Visit, view: Any) -> None:
         reason, note, until = None, "", None
         if outcome == "overridden":
             reason = st.selectbox(
-                t("Reason for the override"), list(words.reason), index=None, key=keys["reason"], placeholder=t("Choose a reason"),
-                format_func=lambda code: t(words.reason[code]["label"]),
+                t("Reason for the override"), list(words.reason), index=None, key=keys["reason"],
+                placeholder=t("Choose a reason"), format_func=lambda code: t(words.reason[code]["label"]),
             )  # fmt: skip
             if reason == "other":
                 note = st.text_input(t("In a few words"), key=keys["note"])
@@ -53,9 +53,8 @@ def form(here: Visit, view: Any) -> None:
         if sign or noted:
             _decide(here, view, outcome, reason, tuple(knows or ()), note, plan, until, sign=sign)
         problem("decide")
-        st.html(
-            f"<p class='fine'>{show_text(t(view.about['intended_use']))} {say('Not for treatment limits, DNR or bed decisions.')}</p>"
-        )
+        use = f"{show_text(t(view.about['intended_use']))} {say('Not for treatment limits, DNR or bed decisions.')}"
+        st.html(f"<p class='fine'>{use}</p>")
         _report(here, view)
 
 

@@ -35,5 +35,5 @@ def page() -> None:
 
 
 def place() -> Any:
-    """This page for the navigation; made anew for each run, since Streamlit writes into it."""
+    """The page for the navigation; made anew for each run, since Streamlit writes into it."""
     return st.Page(page, title="Help", url_path="help")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
-from apps.clinician.pages.visit import acting, card, problem, visit
+import cdss
+from apps.clinician.pages.visit import Visit, acting, card, problem, visit
 from apps.clinician.views import record as records
 from apps.clinician.views.facts import source_table
-from apps.clinician.views.frame import banner, page_title, title
+from apps.clinician.views.frame import banner, page_title, tag, title, verdict_row
 from apps.clinician.views.text import say, show_text
 from apps.clinician.views.worklist import record_table
 from apps.clinician.words import t
@@ -37,7 +39,7 @@ def one() -> None:
     here = visit()
     case = st.query_params.get("case", "")
     found = here.hospital.record(here.person, case)
-    record, decided = found.record, found.case.decided
+    record, decided = found.record, found.decided
     with st.container(key="banner"):
         st.html(banner(record["patient"], here.now))
     left, right = st.columns([64, 36], gap="medium")
@@ -47,19 +49,15 @@ def one() -> None:
             done = t("Signed and stored") if signed else t("Recorded, without a signature")
             if found.case.waits_for_second(here.now):
                 done = t("Signed; waits for a second person")
-            line = records.outcome_line(
-                record, signed, signed[-1]["at"] if signed else decided.at, decided.name, decided.role
-            )
-            st.html(
-                f'<div class="verdict"><span class="round ok" aria-hidden="true">✓</span><div><h1 tabindex="-1">{show_text(done)}</h1><p>{line}</p></div></div>'
-            )
+            at = signed[-1]["at"] if signed else decided.at
+            line = records.outcome_line(record, signed, at, decided.name, decided.role)
+            st.html(verdict_row("ok", "✓", f'<h1 tabindex="-1">{show_text(done)}</h1><p>{line}</p>'))
             may_print = here.hospital.may(here.person, "export record")
             pdf = (
                 f'<a class="button" href="/records/{case}.pdf" download>{say("Download PDF")}</a>' if may_print else ""
             )
-            st.html(
-                f'<p class="acts">{pdf}<a class="button primary" href="/" target="_self">{say("Back to the worklist")}</a></p>'
-            )
+            back = f'<a class="button primary" href="/" target="_self">{say("Back to the worklist")}</a>'
+            st.html(f'<p class="acts">{pdf}{back}</p>')
         with card("decided"):
             st.html(
                 title("What was decided", say("Frozen copy. Amendments are added below, never edited in."))
@@ -76,32 +74,28 @@ def one() -> None:
             st.html(source_table(record["facts"], here.now))
         with card("history"):
             st.html(title("History of this case") + records.history(found.history))
-    with right:
-        with card("receipt"):
-            if found.receipt is None:
-                st.html(
-                    title("Ledger receipt")
-                    + f"<p class='quiet'>{say('Nothing is signed here, so there is no receipt.')}</p>"
-                )
-            else:
-                proved = (
-                    f'<span class="tag ok">✓ {say("proof checked")}</span>'
-                    if found.receipt["proved"]
-                    else f'<span class="tag stop">✕ {say("proof fails")}</span>'
-                )
-                st.html(
-                    title("Ledger receipt", proved) + records.receipt(found.receipt) + records.signatures(found.receipt)
-                )
-                st.download_button(
-                    t("Save the receipt"), data=_receipt_text(found.receipt), file_name=f"{found.number}-receipt.txt", width="stretch",
-                    key="record-receipt", on_click="ignore",
-                )  # fmt: skip
-                st.html(
-                    f"<p class='fine'>{say('Keep this: with it anyone can prove the record was not changed later. It contains no patient data.')}</p>"
-                )
+    with right, card("receipt"):
+        _receipt(found)
 
 
-def _receipt_text(receipt: dict) -> str:
+def _receipt(found: cdss.DecisionRecord) -> None:
+    if found.receipt is None:
+        none = say("Nothing is signed here, so there is no receipt.")
+        st.html(title("Ledger receipt") + f"<p class='quiet'>{none}</p>")
+        return
+    kind, words = ("ok", "✓ proof checked") if found.receipt["proved"] else ("stop", "✕ proof fails")
+    st.html(
+        title("Ledger receipt", tag(kind, words)) + records.receipt(found.receipt) + records.signatures(found.receipt)
+    )
+    st.download_button(
+        t("Save the receipt"), data=_receipt_text(found.receipt), file_name=f"{found.number}-receipt.txt",
+        width="stretch", key="record-receipt", on_click="ignore",
+    )  # fmt: skip
+    keep = say("Keep this: with it anyone can prove the record was not changed later. It contains no patient data.")
+    st.html(f"<p class='fine'>{keep}</p>")
+
+
+def _receipt_text(receipt: Mapping[str, Any]) -> str:
     path = "\n".join(receipt["path"])
     return (
         f"record {receipt['number']}\nentry {receipt['seq']}\nleaf {receipt['leaf']}\nroot {receipt['root']}\n\n"
@@ -109,7 +103,7 @@ def _receipt_text(receipt: dict) -> str:
     )
 
 
-def _amend(here, case: str) -> None:
+def _amend(here: Visit, case: str) -> None:
     asks_login = here.hospital.asks_login(here.person)
     with st.form(f"amend-{case}", border=False, clear_on_submit=True):
         text = st.text_area(t("What is to be added"), key="amend-text", max_chars=2000)
@@ -123,7 +117,7 @@ def _amend(here, case: str) -> None:
 
 
 def place() -> Any:
-    """This page for the navigation; made anew for each run, since Streamlit writes into it."""
+    """The page for the navigation; made anew for each run, since Streamlit writes into it."""
     return st.Page(page, title="Records", url_path="records-list")
 
 

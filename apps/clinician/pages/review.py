@@ -1,4 +1,4 @@
-"""One case: facts, own estimate, the machine and the team, the decision, the signature. The database says which step."""
+"""One case: facts, own estimate, machine and team, decision, signature. The database says which step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from apps.clinician.pages.visit import STEPS, Visit, acting, card, go, on_desk, 
 from apps.clinician.views import answer as answers
 from apps.clinician.views import reasons
 from apps.clinician.views.facts import fact_table, frozen_words, history, source_table
-from apps.clinician.views.frame import banner, notice, steps, title
+from apps.clinician.views.frame import banner, notice, steps, title, verdict_row
 from apps.clinician.views.text import clock, counted, say, show_text
 from apps.clinician.words import t
 
@@ -107,22 +107,25 @@ def _estimate_first(here: Visit, view: Any) -> None:
             _ask(here, view, full=True)
         with card("why-first"):
             st.html(title("Why first?"))
-            st.html(
-                f"<p class='quiet'>{say('People who see a number first drift towards it. In the study behind this model, doctor and machine together did better than either, and the doctor’s figure was given unseen.')}</p>"
+            why = (
+                "People who see a number first drift towards it. In the study behind this model, doctor and machine "
+                "together did better than either, and the doctor’s figure was given unseen."
             )
+            st.html(f"<p class='quiet'>{say(why)}</p>")
 
 
 def _ask(here: Visit, view: Any, *, full: bool) -> None:
     st.html(f'<p class="question">{show_text(t(view.about["question"]))}</p>')
     with st.container(horizontal=True, vertical_alignment="bottom", key="estimate-row"):
         alive = st.number_input(
-            t("Alive, of 100 patients"), min_value=0, max_value=100, value=None, step=1, format="%d", placeholder=t("0 to 100"),
-            key=f"estimate-alive-{view.case.id}", width=170,
+            t("Alive, of 100 patients"), min_value=0, max_value=100, value=None, step=1, format="%d", width=170,
+            placeholder=t("0 to 100"), key=f"estimate-alive-{view.case.id}",
         )  # fmt: skip
         st.html(f'<p class="beside">{say("of 100 alive")}<br>{say("in six months")}</p>')
     if alive is not None:
         st.html(f'<p class="echo" role="status">{say("That is {n} of 100 dying.").format(n=100 - alive)}</p>')
-    treating, seen = "No", "No"
+    treating: str | None = "No"
+    seen: str | None = "No"
     if full:
         treating = st.radio(
             t("Are you a treating attending physician of this patient?"), ["Yes", "No"], index=None, horizontal=True,
@@ -149,9 +152,11 @@ def _ask(here: Visit, view: Any, *, full: bool) -> None:
             )  # fmt: skip
         st.rerun()
     problem("estimate")
-    st.html(
-        f"<p class='fine'>{say('Kept as your first estimate, with your name and the time. You may add a second one later; the first is never overwritten.')}</p>"
+    kept = (
+        "Kept as your first estimate, with your name and the time. You may add a second one later; the first is "
+        "never overwritten."
     )
+    st.html(f"<p class='fine'>{say(kept)}</p>")
 
 
 def _answer(here: Visit, view: Any, own: Any) -> None:
@@ -172,7 +177,8 @@ def _decide(here: Visit, view: Any, own: Any) -> None:
             _answer(here, view, own)
         with card("reliance"):
             model = view.answer["model"]
-            meta = f'{show_text(model["name"])} {show_text(model["version"])} · <a href="/help" target="_self">{say("what it is for")}</a>'
+            about = f'<a href="/help" target="_self">{say("what it is for")}</a>'
+            meta = f"{show_text(model['name'])} {show_text(model['version'])} · {about}"
             st.html(title("Can it be relied on here?", meta) + reasons.reliance(view.reliance))
         with card("reasons"):
             meta = say("Strongest three each way. They describe the machine, not the patient’s disease.")
@@ -190,10 +196,7 @@ def _abstention(here: Visit, view: Any, own: Any) -> None:
     answer = view.answer
     with left:
         with card("no-estimate"):
-            st.html(
-                '<div class="verdict none"><span class="round" aria-hidden="true">–</span><div>'
-                f"<h2>{say('No estimate for this patient')}</h2><p>{_why(answer)}</p></div></div>"
-            )
+            st.html(verdict_row("none", "–", f"<h2>{say('No estimate for this patient')}</h2><p>{_why(answer)}</p>"))
             study, fine = view.evidence.get("abstained"), ""
             if study:
                 fine = t(
@@ -223,10 +226,9 @@ def _abstention(here: Visit, view: Any, own: Any) -> None:
                 st.html(f"<p>{say('You answered')} <b>{own.alive} {say('alive')}</b>, {clock(own.at)}.</p>")
             deciding.without_number(here, view)
         with card("on-record"):
-            st.html(
-                title("On record")
-                + f"<p class='quiet'>{say('Entry')} {counted(view.case.scored)}: {say('no estimate')}. {say('It counts in the published share of patients without a number.')}</p>"
-            )
+            counts = say("It counts in the published share of patients without a number.")
+            entry = f"{say('Entry')} {counted(view.case.scored)}: {say('no estimate')}. {counts}"
+            st.html(title("On record") + f"<p class='quiet'>{entry}</p>")
 
 
 def _why(answer: Any) -> str:
@@ -237,5 +239,5 @@ def _why(answer: Any) -> str:
 
 
 def place() -> Any:
-    """This page for the navigation; made anew for each run, since Streamlit writes into it."""
+    """The page for the navigation; made anew for each run, since Streamlit writes into it."""
     return st.Page(page, title="Review", url_path="review")

@@ -6,7 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from apps.clinician.pages.visit import acting, card, go, problem, visit
+import cdss
+from apps.clinician.pages.visit import Visit, acting, card, go, problem, visit
 from apps.clinician.views import record as records
 from apps.clinician.views.frame import banner, page_title, title
 from apps.clinician.views.text import birth, label_text, moment, say, show_text, when
@@ -29,7 +30,7 @@ def page() -> None:
         return
     frozen = here.hospital.frozen(here.person, case)
     found = here.hospital.record(here.person, case)
-    decided = found.case.decided
+    decided = found.decided
     with st.container(key="banner"):
         st.html(banner(frozen["patient"], here.now))
     with card("sign"):
@@ -42,13 +43,13 @@ def page() -> None:
                 + records.numbers(frozen)
             )
         with right:
-            _form(here, found, decided)
+            _form(here, found)
 
 
-def _form(here, found, decided) -> None:
+def _form(here: Visit, found: cdss.DecisionRecord) -> None:
     from apps.clinician.pages.records import record_place
 
-    patient = found.record["patient"]
+    patient, decided = found.record["patient"], found.decided
     asks_login = here.hospital.asks_login(here.person)
     born, _ = birth(patient["birth_date"], moment(here.now))
     with st.form(f"second-{decided.leaf}", border=False, clear_on_submit=True):
@@ -80,11 +81,10 @@ def _form(here, found, decided) -> None:
             )
         go(record_place(), case=found.case.id)
     problem("second")
-    st.html(
-        f"<p class='fine'>{say('Nothing is signed until the ledger has stored it. You must be another person than the first signer.')}</p>"
-    )
+    note = say("Nothing is signed until the ledger has stored it. You must be another person than the first signer.")
+    st.html(f"<p class='fine'>{note}</p>")
 
 
 def place() -> Any:
-    """This page for the navigation; made anew for each run, since Streamlit writes into it."""
+    """The page for the navigation; made anew for each run, since Streamlit writes into it."""
     return st.Page(page, title="Second signature", url_path="second")

@@ -91,7 +91,8 @@ def _pairs(here: Visit, view: Any) -> str:
         ("Model", f"{show_text(answer['model']['name'])} {show_text(answer['model']['version'])} · {digest}"),
         (
             "Inputs",
-            f"{view.facts['present']} {say('of')} {view.facts['of']}, {say('frozen')} {clock(view.case.asked)} · {inputs}",
+            f"{view.facts['present']} {say('of')} {view.facts['of']}, "
+            f"{say('frozen')} {clock(view.case.asked)} · {inputs}",
         ),
         ("Warnings shown", show_text(" · ".join(t(one) for one in warnings) or t("none"))),
         ("Second signer", say(second)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +64,7 @@ def problem(place: str) -> None:
         st.html(notice("stop", t("Not done."), said))
 
 
-def go(page: Callable[[], None] | Any, **query: str) -> None:
+def go(page: Any, **query: str) -> None:
     """Go to another page of this app, without a new load."""
     st.switch_page(page, query_params=query)
 
@@ -75,7 +75,7 @@ def card(key: str, **more: Any) -> Any:
 
 
 def _tab() -> str:
-    """This tab, as Streamlit names it; a reload makes a new one and closes the old."""
+    """The tab, as Streamlit names it; a reload makes a new one and closes the old."""
     context = get_script_run_ctx()
     return context.session_id if context else ""
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+import cdss
 from apps.clinician.pages.visit import card, clear_desk, go, visit
 from apps.clinician.views.frame import page_title
 from apps.clinician.views.text import say, seconds
@@ -44,18 +45,19 @@ def page() -> None:
     else:
         _list(shown, here.now)
     st.html(
-        f'<footer class="foot"><span>{say("Showing")} {len(shown)} {say("of")} {len(rows)} · {say("updated")} {seconds(here.now)}</span>'
+        f'<footer class="foot"><span>{say("Showing")} {len(shown)} {say("of")} {len(rows)} · '
+        f"{say('updated')} {seconds(here.now)}</span>"
         f"<span>{say('Not for triage, treatment limits, DNR or bed decisions')} · "
         f'<a href="/help" target="_self">{say("Intended use")}</a></span></footer>'
     )
 
 
-def _fits(row: object, whose: str, name: str) -> bool:
-    patient = row.patient  # type: ignore[attr-defined]
+def _fits(row: cdss.Row, whose: str, name: str) -> bool:
+    patient = row.patient
     return whose == "All" or patient["ward"] == whose or (whose == "Mine" and patient["attending"] == name)
 
 
-def _list(rows: list, now: int) -> None:
+def _list(rows: list[cdss.Row], now: int) -> None:
     at = max(
         1,
         min(
@@ -78,10 +80,11 @@ def _list(rows: list, now: int) -> None:
         st.html(f'<nav class="pages" aria-label="{say("Pages of the list")}">{links}</nav>')
 
 
-def _table(rows: list, now: int) -> None:
+def _table(rows: list[cdss.Row], now: int) -> None:
     st.html(f'<p class="under">{say("Arrows move, Shift and Space choose a row; then open it below.")}</p>')
     chosen = st.dataframe(
-        pd.DataFrame(table_rows(rows, now)), hide_index=True, selection_mode="single-row", on_select="rerun", key="worklist-table",
+        pd.DataFrame(table_rows(rows, now)), hide_index=True, selection_mode="single-row", on_select="rerun",
+        key="worklist-table",
         height="content" if len(rows) <= 15 else 560,
     )  # fmt: skip
     picked = chosen["selection"]["rows"]
@@ -92,5 +95,5 @@ def _table(rows: list, now: int) -> None:
 
 
 def place() -> Any:
-    """This page for the navigation; made anew for each run, since Streamlit writes into it."""
+    """The page for the navigation; made anew for each run, since Streamlit writes into it."""
     return st.Page(page, title="Worklist", url_path="worklist", default=True)

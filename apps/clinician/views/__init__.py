@@ -1,1 +1,1 @@
-"""What screens show, as escaped HTML: pure functions of what the hospital answered, with nothing of Streamlit in them."""
+"""What screens show, as escaped HTML: pure functions of what the hospital answered, without Streamlit."""

@@ -40,7 +40,8 @@ def trio(view: Any, own: Any | None, *, dark: bool) -> str:
         band = f"{' or '.join(touched)}: the model cannot separate these"
     reference = evidence.get("band")
     rate = (
-        f". Of {reference['n']:,} such patients in the study, {of_100(reference['rate'])} of 100 {about['event']['past']}"
+        f". Of {reference['n']:,} such patients in the study, {of_100(reference['rate'])} of 100 "
+        f"{about['event']['past']}"
         if reference
         else ""
     )
@@ -48,7 +49,7 @@ def trio(view: Any, own: Any | None, *, dark: bool) -> str:
     yours = _column(
         "●", "You", 100 - own.alive if own else None,
         f"You answered {own.alive} alive" if own else "No estimate of yours",
-        f"{clock(own.at)}, {'before any score' if own.combined else own.why_not or ''}" if own else "None was committed",
+        _given(own) if own else "None was committed",
     )  # fmt: skip
     theirs = _column("■", "Machine", machine, f"{low} to {high}, {band}", level)
     both = team.get("probability")
@@ -58,12 +59,17 @@ def trio(view: Any, own: Any | None, *, dark: bool) -> str:
         "Yours and the machine’s" if both is not None else "Not combined",
         evidence.get("together", "") if both is not None else _first_up(absent),
     )  # fmt: skip
+    ask = say(about["event"]["ask"])
+    alt = f"{say('Machine')}: {machine} {say('of 100')} {ask}, {100 - machine} {say('do not')}"
     return (
         f'<div class="trio">{yours}{theirs}{together}<figure class="icons">'
-        f'<img src="{picture(icon_array(machine, dark=dark))}" width="108" height="108" '
-        f'alt="{say("Machine")}: {machine} {say("of 100")} {say(about["event"]["ask"])}, {100 - machine} {say("do not")}">'
+        f'<img src="{picture(icon_array(machine, dark=dark))}" width="108" height="108" alt="{alt}">'
         f"<figcaption>{say('Machine')}: {machine} {say(about['event']['ask'])}</figcaption></figure></div>"
     )
+
+
+def _given(own: Any) -> str:
+    return f"{clock(own.at)}, {'before any score' if own.combined else own.why_not or ''}"
 
 
 def _first_up(text: str) -> str:
@@ -181,7 +187,7 @@ def _inside(label: str) -> str:
 
 
 def question(about: Mapping[str, Any]) -> str:
-    """`Of 100 patients like this one, how many die within 180 days?`"""
+    """The question as the machine answers it: of 100 patients like this one, how many die within 180 days."""
     return t("Of 100 patients like this one, how many {ask} {horizon}?").format(
         ask=about["event"]["ask"], horizon=about["horizon"]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from apps.clinician.views.frame import notice
+from apps.clinician.views.frame import notice, table, verdict_row
 from apps.clinician.views.text import counted, day, say, show_text
 from apps.clinician.words import t
 
@@ -34,10 +34,8 @@ def verdict(found: Any, anchors_note: str) -> tuple[str, str]:
     )
     line = f"{span}. {t('Checked just now in {s} s.').format(s=f'{found.seconds:.2f}')}"
     size = counted(report.size)
-    head = (
-        f'<div class="verdict"><span class="round ok" aria-hidden="true">✓</span><div><h2>{say("Ledger unbroken")}: {size} '
-        f"{say('of')} {size} {say('entries verified')}</h2><p>{show_text(line)}</p></div></div>"
-    )
+    words = f"{say('Ledger unbroken')}: {size} {say('of')} {size} {say('entries verified')}"
+    head = verdict_row("ok", "✓", f"<h2>{words}</h2><p>{show_text(line)}</p>")
     good = [
         "No gap, no repeat in the sequence",
         "Each entry names the one before it",
@@ -68,10 +66,9 @@ def verdict(found: Any, anchors_note: str) -> tuple[str, str]:
     items = "".join(
         f'<li class="good"><span class="mark" aria-hidden="true">✓</span><div>{say(one)}</div></li>' for one in good
     )
-    items += "".join(
-        f'<li class="look"><span class="mark" aria-hidden="true">!</span><div>{say(one)}<span class="fine">{say(more)}</span></div></li>'
-        for one, more in look
-    )
+    for one, more in look:
+        said = f'<div>{say(one)}<span class="fine">{say(more)}</span></div>'
+        items += f'<li class="look"><span class="mark" aria-hidden="true">!</span>{said}</li>'
     return head, f'<ul class="checks">{items}</ul>'
 
 
@@ -80,24 +77,16 @@ def entries(rows: Sequence[Mapping[str, Any]]) -> str:
     body = []
     for one in rows:
         subject = f"pt-{one['subject'][:8]}" if one["subject"] else ""
-        body.append(
-            f'<tr><td class="num mono">{counted(one["seq"])}</td><td>{day(one["at"])} {one["at"][11:19]}</td>'
-            f"<th scope='row'>{say(one['act'])}</th><td>{show_text(one['who'])}</td><td class='role'>{show_text(one['role'])}</td>"
-            f'<td class="mono">{subject}</td>'
-            f'<td class="mono">{show_text(one["record"]) if one["record"] else ""}</td><td class="mono">{one["leaf"][:8]}…</td></tr>'
+        cells = (
+            f'<td class="num mono">{counted(one["seq"])}</td><td>{day(one["at"])} {one["at"][11:19]}</td>',
+            f"<th scope='row'>{say(one['act'])}</th><td>{show_text(one['who'])}</td>",
+            f"<td class='role'>{show_text(one['role'])}</td>",
+            f'<td class="mono">{subject}</td><td class="mono">{show_text(one["record"]) if one["record"] else ""}</td>',
+            f'<td class="mono">{one["leaf"][:8]}…</td>',
         )
-    names = (
-        ("Entry", "num"),
-        ("Time, UTC", ""),
-        ("Act", ""),
-        ("Who", ""),
-        ("As", ""),
-        ("Patient", ""),
-        ("Record", ""),
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    heads = (
+        ("Entry", "num"), ("Time, UTC", ""), ("Act", ""), ("Who", ""), ("As", ""), ("Patient", ""), ("Record", ""),
         ("Hash", ""),
-    )
-    head = "".join(f'<th scope="col" class="{kind}">{say(name)}</th>' for name, kind in names)
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{say("Entries of the ledger")}"><table class="plain entries">'
-        f"<caption>{say('Entries of the ledger, newest first')}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
-    )
+    )  # fmt: skip
+    return table("plain entries", "Entries of the ledger, newest first", heads, f"<tbody>{''.join(body)}</tbody>")

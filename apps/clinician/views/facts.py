@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from apps.clinician.views.frame import table
 from apps.clinician.views.text import age, clock, day, moment, say, show_text, unit_text, when
 
 _GROUPS = (("vital", "Vital signs"), ("gas", "Consciousness and gas exchange"), ("blood", "Blood and urine"))
-_WIDE, _HIGH, _HOURS = 96.0, 18.0, 72.0
+_WIDE, _HIGH, _SPAN = 96.0, 18.0, timedelta(hours=72)
 
 
 def history(facts: Mapping[str, Any]) -> str:
@@ -41,25 +42,19 @@ def history(facts: Mapping[str, Any]) -> str:
 
 def fact_table(facts: Mapping[str, Any], now: int, stale: frozenset[str], *, dark: bool, course: bool = True) -> str:
     """Every measurement: name, value, unit, word, usual range, last 72 h, age; what is missing says what it does."""
-    head = ["Measurement", "Latest value", "", "", "Usual range"] + (["Last 72 h"] if course else []) + ["Age of value"]
-    classes = ["", "num", "", "", "range"] + (["course"] if course else []) + ["right"]
-    cells = "".join(
-        f'<th scope="col" class="{kind}">{say(name)}</th>' if name else "<td></td>"
-        for name, kind in zip(head, classes, strict=True)
-    )
+    heads = [("Measurement", ""), ("Latest value", "num"), ("", ""), ("", ""), ("Usual range", "range")]
+    heads += [("Last 72 h", "course")] if course else []
+    heads.append(("Age of value", "right"))
     body = []
     for group, words in _GROUPS:
         rows = [one for one in facts["facts"] if one["group"] == group]
         if rows:
-            body.append(f'<tbody><tr class="group"><th scope="colgroup" colspan="{len(head)}">{say(words)}</th></tr>')
+            body.append(f'<tbody><tr class="group"><th scope="colgroup" colspan="{len(heads)}">{say(words)}</th></tr>')
             body += [
                 _row(one, facts["index_time"], now, one["name"] in stale, dark=dark, course=course) for one in rows
             ]
             body.append("</tbody>")
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{say("Measurements")}"><table class="facts">'
-        f"<caption>{say('Measurements the machine will use')}</caption><thead><tr>{cells}</tr></thead>{''.join(body)}</table></div>"
-    )
+    return table("facts", "Measurements the machine will use", heads, "".join(body))
 
 
 def _row(one: Mapping[str, Any], index_time: str, now: int, old: bool, *, dark: bool, course: bool) -> str:
@@ -70,7 +65,8 @@ def _row(one: Mapping[str, Any], index_time: str, now: int, old: bool, *, dark: 
         lookback = say("in the 24 h before the index time") if one["lookback"] else say("on record")
         older = one.get("older")
         more = f' <span class="fine">{_older(older, now)}</span>' if older else ""
-        return f'<tr class="missing">{name}<td colspan="{span}"><b>{say("Not measured")}</b> {lookback}{more}{aside}</td></tr>'
+        said = f"<b>{say('Not measured')}</b> {lookback}{more}{aside}"
+        return f'<tr class="missing">{name}<td colspan="{span}">{said}</td></tr>'
     value, unit, converted = shown_value(one)
     usual = one["usual"] or {}
     picture = _sparkline(one, index_time, dark=dark) if course else ""
@@ -108,7 +104,7 @@ def _number(text: str) -> float | None:
 
 
 def usual_text(usual: Mapping[str, Any]) -> str:
-    """`70–100`, `over 300`, `up to 0`."""
+    """A range as people write it: from and to, `over 300`, or the upper end alone."""
     low, high = usual.get("low"), usual.get("high")
     if low is not None and high is not None:
         decimals = max(_decimals(low), _decimals(high))
@@ -141,11 +137,12 @@ def _aside(found: Mapping[str, str]) -> str:
     """What was put aside, in quotes, as received."""
     received = f"{found['value']} {found['unit']}".strip()
     quoted = f"“{show_text(received)}” " if found["value"] else ""
-    return f'<span class="aside">{quoted}<span class="tag amber">△ {say("not used")}</span> {show_text(found["message"])}</span>'
+    mark = f'<span class="tag amber">△ {say("not used")}</span>'
+    return f'<span class="aside">{quoted}{mark} {show_text(found["message"])}</span>'
 
 
 def _sparkline(one: Mapping[str, Any], index_time: str, *, dark: bool) -> str:
-    """The course of 72 hours as a picture with its numbers in words; grey is the usual range, the dot the value used."""
+    """The course of 72 hours as a picture with its numbers in words; grey is usual, the dot the value used."""
     series = [(moment(at), float(value)) for at, value in one.get("series", ())]
     if len(series) < 2:
         return ""
@@ -153,17 +150,17 @@ def _sparkline(one: Mapping[str, Any], index_time: str, *, dark: bool) -> str:
     usual = one["usual"] or {}
     numbers = [value for _, value in series]
     bounds = [bound for bound in (usual.get("low"), usual.get("high")) if bound is not None]
-    low, high = min(numbers + bounds), max(numbers + bounds)
+    low, high = float(min(numbers + bounds)), float(max(numbers + bounds))
     span = (high - low) or 1.0
     low, high = low - span * 0.12, high + span * 0.12
 
     def across(at: datetime) -> float:
-        return _WIDE * (1 - (end - at).total_seconds() / 3600 / _HOURS)
+        return _WIDE * (1 - (end - at) / _SPAN)
 
     def down(value: float) -> float:
-        return _HIGH * (1 - (value - low) / (high - low))
+        return _HIGH - _HIGH * (value - low) / (high - low)
 
-    ink, shade = ("#B4C0CB", "#222D39") if dark else ("#46535F", "#E6EAEE")
+    ink, shade, dot = ("#B4C0CB", "#222D39", "#E6EBF0") if dark else ("#46535F", "#E6EAEE", "#17212B")
     top = down(usual["high"]) if usual.get("high") is not None else 0.0
     bottom = down(usual["low"]) if usual.get("low") is not None else _HIGH
     points = " ".join(f"{across(at):.1f},{down(value):.1f}" for at, value in series)
@@ -172,10 +169,13 @@ def _sparkline(one: Mapping[str, Any], index_time: str, *, dark: bool) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 -2 {_WIDE + 4:g} {_HIGH + 4:g}" width="100" height="22">'
         f'<rect x="0" y="{top:.1f}" width="{_WIDE:g}" height="{max(bottom - top, 1):.1f}" fill="{shade}"/>'
         f'<polyline points="{points}" fill="none" stroke="{ink}" stroke-width="1.4"/>'
-        f'<circle cx="{across(at):.1f}" cy="{down(value):.1f}" r="2.6" fill="{"#E6EBF0" if dark else "#17212B"}"/></svg>'
+        f'<circle cx="{across(at):.1f}" cy="{down(value):.1f}" r="2.6" fill="{dot}"/></svg>'
     )
     first = f"{numbers[0]:g} {clock(one['series'][0][0])} {day(one['series'][0][0])}"
-    words = f"{one['label']}: {len(series)} values, from {first} to {numbers[-1]:g}; lowest {min(numbers):g}, highest {max(numbers):g}"
+    words = (
+        f"{one['label']}: {len(series)} values, from {first} to {numbers[-1]:g}; lowest {min(numbers):g}, "
+        f"highest {max(numbers):g}"
+    )
     return f'<img src="{picture(svg)}" alt="{show_text(words)[5:-6]}" width="100" height="22">'
 
 
@@ -195,14 +195,8 @@ def source_table(facts: Mapping[str, Any], now: int) -> str:
             f'<tr><th scope="row">{show_text(one["label"])}</th><td class="num">{show_text(value or "")}</td>'
             f'<td class="unit mono">{show_text(one["unit"])}</td><td>{taken}</td><td class="mono">{sources}</td></tr>'
         )
-    head = "".join(
-        f'<th scope="col" class="{kind}">{say(name)}</th>'
-        for name, kind in (("Input", ""), ("Value", "num"), ("UCUM", ""), ("Taken", ""), ("FHIR source", ""))
-    )
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{say("All inputs with their sources")}"><table class="plain">'
-        f"<caption>{say('All inputs with their sources')}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    heads = (("Input", ""), ("Value", "num"), ("UCUM", ""), ("Taken", ""), ("FHIR source", ""))
+    return table("plain", "All inputs with their sources", heads, f"<tbody>{''.join(rows)}</tbody>")
 
 
 def frozen_words(view_facts: Mapping[str, Any], asked: int) -> str:

@@ -9,7 +9,8 @@ from apps.clinician.views.text import birth, in_threes, moment, say, sex_word, s
 
 MARK = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" width="22" height="22">'
-    '<rect width="24" height="24" rx="5" fill="{ground}"/><g fill="{bars}"><rect x="5" y="6.5" width="14" height="2.4" rx="1"/>'
+    '<rect width="24" height="24" rx="5" fill="{ground}"/>'
+    '<g fill="{bars}"><rect x="5" y="6.5" width="14" height="2.4" rx="1"/>'
     '<rect x="5" y="11" width="14" height="2.4" rx="1"/><rect x="5" y="15.5" width="14" height="2.4" rx="1"/></g></svg>'
 )
 
@@ -62,6 +63,24 @@ def notice(kind: str, strong: str, text: str = "", fine: str = "") -> str:
     return f'<div class="notice {kind}" role="{role}"><p><b>{say(strong)}</b>{more}</p>{small}</div>'
 
 
+def verdict_row(kind: str, mark: str, said: str) -> str:
+    """A round mark beside a heading and its line, which are HTML already."""
+    round_ = f'<span class="round {kind}" aria-hidden="true">{mark}</span>'
+    return f'<div class="verdict {kind}">{round_}<div>{said}</div></div>'
+
+
 def tag(kind: str, text: str) -> str:
     """A small tinted word; `text` is plain."""
     return f'<span class="tag {kind}">{say(text)}</span>'
+
+
+def table(kind: str, name: str, heads: Sequence[tuple[str, str]], body: str, foot: str = "") -> str:
+    """A table in a region that scrolls by keyboard; `heads` are names with their class, the rest is HTML already."""
+    cells = "".join(
+        f'<th scope="col" class="{which}">{say(head)}</th>' if head else f'<td class="{which}"></td>'
+        for head, which in heads
+    )
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{say(name)}"><table class="{kind}">'
+        f"<caption>{say(name)}</caption><thead><tr>{cells}</tr></thead>{body}{foot}</table></div>"
+    )

@@ -20,7 +20,8 @@ def model(one: Mapping[str, Any]) -> str:
     )
     listed = "".join(f"<div><dt>{say(name)}</dt><dd>{value}</dd></div>" for name, value in pairs)
     limits = say(
-        "This is not a medical device. No authority has cleared it, and nobody has shown that it makes care or outcomes better. "
+        "This is not a medical device. No authority has cleared it, and nobody has shown that it makes care or "
+        "outcomes better. "
         "It was made from records of 1989 to 1994, and it is not validated at this site."
     )
     return f'<dl class="pairs wide">{listed}</dl><p class="quiet">{limits}</p>'
@@ -36,7 +37,7 @@ def flow() -> str:
         ),
         (
             "Machine and team",
-            "Your number, the machine’s with its interval, and both together; where you differ by 30 or more, it says so.",
+            "Your number, the machine’s with its interval, and both together; if you differ by 30 or more, it says so.",
         ),
         ("Decide", "Accept, override with a reason, defer, or not applicable."),
         ("Sign", "Your user name and password once more. It is signed when the ledger has stored it, and not before."),
@@ -56,7 +57,8 @@ def keys() -> str:
     )
     items = "".join(f"<div><dt><kbd>{say(name)}</kbd></dt><dd>{say(text)}</dd></div>" for name, text in rows)
     note = say(
-        "No single key decides anything. The keys r and c belong to the page itself (rerun, clear cache) and change nothing."
+        "No single key decides anything. The keys r and c belong to the page itself (rerun, clear cache) and change "
+        "nothing."
     )
     return f'<dl class="pairs wide">{items}</dl><p class="fine">{note}</p>'
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apps.clinician.views.facts import shown_value, usual_text
+from apps.clinician.views.frame import table
 from apps.clinician.views.text import age, say, show_text, signed, unit_text
 from apps.clinician.words import t
 
@@ -49,7 +50,8 @@ def for_and_against(view: Any, now: int) -> str:
 
 def _sentence(one: Mapping[str, Any], fact: Mapping[str, Any], now: int) -> str:
     about = one["text"].partition(" the estimate. ")[2]
-    return f"<li><p>{_said(one, fact)}</p><p class='fine'>{_below(fact, now)}</p><p class='fine'>{show_text(about)}</p></li>"
+    below = f"<p class='fine'>{_below(fact, now)}</p><p class='fine'>{show_text(about)}</p>"
+    return f"<li><p>{_said(one, fact)}</p>{below}</li>"
 
 
 def _said(one: Mapping[str, Any], fact: Mapping[str, Any]) -> str:
@@ -94,15 +96,16 @@ def contributions(view: Any) -> str:
     last = say("Starting point {base}, then these facts. Calibration turns the sum into {risk} of 100.").format(
         base=base, risk=risk
     )
+    sides = f'<span class="left">{say("lowers")} ▼</span><span class="right">▲ {say("raises")}</span>'
     head = (
         f'<th scope="col">{say("Fact")}</th><th scope="col" class="num">{say("Value")}</th><td></td>'
-        f'<th scope="col" class="bar"><span class="left">{say("lowers")} ▼</span><span class="right">▲ {say("raises")}</span></th>'
-        f'<th scope="col" class="num">{say("Log-odds")}</th>'
+        f'<th scope="col" class="bar">{sides}</th><th scope="col" class="num">{say("Log-odds")}</th>'
     )
+    foot = f"<tfoot><tr><td colspan='4'>{last}</td><td class='num'>{signed(total)}</td></tr></tfoot>"
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{say("Contributions")}"><table class="bars">'
         f"<caption>{say('How far each fact moves the machine, in log-odds')}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(body)}</tbody><tfoot><tr><td colspan='4'>{last}</td><td class='num'>{signed(total)}</td></tr></tfoot></table></div>"
+        f"<tbody>{''.join(body)}</tbody>{foot}</table></div>"
     )
 
 
@@ -144,11 +147,8 @@ def needed(view: Any, now: int) -> str:
         label = show_text(fact["label"]) if fact else show_text(one["message"][:1].upper() + one["message"][1:])
         holds = _holds(fact, now) if fact else ""
         rows.append(f'<tr><th scope="row">{label}</th><td>{holds}</td><td>{show_text(one["remedy"])}</td></tr>')
-    head = "".join(f'<th scope="col">{say(name)}</th>' for name in ("Value", "What the record holds", "What to do"))
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{say("What is needed")}"><table class="plain needed">'
-        f"<caption>{say('What is needed for a number')}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    heads = (("Value", ""), ("What the record holds", ""), ("What to do", ""))
+    return table("plain needed", "What is needed for a number", heads, f"<tbody>{''.join(rows)}</tbody>")
 
 
 def _holds(fact: Mapping[str, Any], now: int) -> str:
@@ -156,9 +156,10 @@ def _holds(fact: Mapping[str, Any], now: int) -> str:
     older = fact.get("older")
     for found in fact.get("aside", ()):
         quoted = f"“{found['value']} {found['unit']}”" if found["value"] else t("A result of another patient")
-        parts.append(
-            f'<p>{show_text(quoted)} <span class="tag amber">△ {say("not used")}</span><span class="fine">{show_text(found["message"])}</span></p>'
+        why = (
+            f'<span class="tag amber">△ {say("not used")}</span><span class="fine">{show_text(found["message"])}</span>'
         )
+        parts.append(f"<p>{show_text(quoted)} {why}</p>")
     if older:
         parts.append(
             f"<p><b>{show_text(older['value'])}</b> <span class='unit'>{show_text(unit_text(older['unit']))}</span> "

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from apps.clinician.views.frame import table
 from apps.clinician.views.text import counted, day, in_fours, moment, say, seconds, show_text, when
 from apps.clinician.words import t
 
@@ -34,7 +35,8 @@ def numbers(record: Mapping[str, Any]) -> str:
         )
     if answer["kind"] == "estimate":
         interval = answer["interval"]
-        span = f"{round(interval['low'] * 100)} {say('to')} {round(interval['high'] * 100)} ({round(interval['level'] * 100)} %)"
+        low, high, level = (round(interval[name] * 100) for name in ("low", "high", "level"))
+        span = f"{low} {say('to')} {high} ({level} %)"
         name = f"{say('Machine')}, {show_text(answer['model']['name'])} {show_text(answer['model']['version'])}"
         rows.append((name, str(round(answer["probability"] * 100)), span, seconds(record["at"])))
         both = answer["team"].get("probability")
@@ -51,14 +53,8 @@ def numbers(record: Mapping[str, Any]) -> str:
         for who, number, span, at in rows
     )
     first = f"{t('Of 100')}, {about['event']['ask']} {about['horizon']}" if about else t("Of 100")
-    head = "".join(
-        f'<th scope="col" class="{kind}">{show_text(name)}</th>'
-        for name, kind in ((first, ""), (t("Estimate"), "num"), (t("Interval"), ""), (t("Time"), ""))
-    )
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{say("Estimates")}"><table class="plain">'
-        f"<caption>{say('Estimates')}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    heads = ((first, ""), ("Estimate", "num"), ("Interval", ""), ("Time", ""))
+    return table("plain", "Estimates", heads, f"<tbody>{body}</tbody>")
 
 
 def history(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -68,18 +64,12 @@ def history(rows: Sequence[Mapping[str, Any]]) -> str:
         f'<td class="num mono">{counted(one["seq"])}</td></tr>'
         for one in rows
     )
-    head = "".join(
-        f'<th scope="col" class="{"num" if name == "Entry" else ""}">{say(name)}</th>'
-        for name in ("Time", "Act", "By", "Entry")
-    )
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{say("History of this case")}"><table class="plain">'
-        f"<caption>{say('History of this case')}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    heads = (("Time", ""), ("Act", ""), ("By", ""), ("Entry", "num"))
+    return table("plain", "History of this case", heads, f"<tbody>{body}</tbody>")
 
 
 def receipt(found: Mapping[str, Any]) -> str:
-    """What proves the record: entry, hash, root, signed head; checked by the verifier's arithmetic before this is shown."""
+    """What proves the record: entry, hash, root, signed head; checked by the verifier's arithmetic before."""
     pairs = (
         ("Record", show_text(found["number"])),
         ("Entry", f"{counted(found['seq'])} {say('of')} {counted(found['size'])}"),
@@ -87,7 +77,8 @@ def receipt(found: Mapping[str, Any]) -> str:
     )
     listed = "".join(f"<div><dt>{say(name)}</dt><dd>{value}</dd></div>" for name, value in pairs)
     return (
-        f'<dl class="pairs">{listed}</dl><p class="fine">{say("Entry hash")}</p><p class="mono hash">{in_fours(found["leaf"])}</p>'
+        f'<dl class="pairs">{listed}</dl><p class="fine">{say("Entry hash")}</p>'
+        f'<p class="mono hash">{in_fours(found["leaf"])}</p>'
         f'<p class="fine">{say("Ledger root of the signed head")}</p><p class="mono hash">{in_fours(found["root"])}</p>'
         f'<p class="fine">{say("Signed head")}</p><p>{say("Size")} {counted(found["size"])}</p>'
     )
@@ -106,10 +97,10 @@ def signatures(found: Mapping[str, Any]) -> str:
 
 def added(rows: Sequence[Mapping[str, str]]) -> str:
     """Amendments and reports, in order."""
-    items = "".join(
-        f"<li><p>{show_text(one['text'])}</p><span class='fine'>{say(one['what'])} · {show_text(one['by'])} · {when(one['at'])}</span></li>"
-        for one in rows
-    )
+    items = ""
+    for one in rows:
+        who = f"{say(one['what'])} · {show_text(one['by'])} · {when(one['at'])}"
+        items += f"<li><p>{show_text(one['text'])}</p><span class='fine'>{who}</span></li>"
     return f'<ul class="added">{items}</ul>'
 
 

@@ -10,8 +10,8 @@ from apps.clinician.words import t
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+.!|~$:<>&=-])")
 _UNITS = {
-    "mm[Hg]": "mmHg", "Cel": "°C", "10*3/uL": "10³/µL", "mL/(24.h)": "mL", "{score}": "points", "[pH]": "", "a": "y", "d": "days",
-    "1": "",
+    "mm[Hg]": "mmHg", "Cel": "°C", "10*3/uL": "10³/µL", "mL/(24.h)": "mL", "{score}": "points", "[pH]": "", "a": "y",
+    "d": "days", "1": "",
 }  # fmt: skip
 _MICRO = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from apps.clinician.views.frame import tag, title
+from apps.clinician.views.frame import table, tag, title
 from apps.clinician.views.text import age, birth, due, in_threes, moment, say, show_text, when
 from apps.clinician.words import t
 
@@ -47,8 +47,9 @@ def group_card(group: str, rows: Sequence[Any], now: int, link: Callable[[Any], 
     name, meta, columns, act = _GROUPS[group]
     head = "".join(f'<th scope="col" class="c{at}">{say(column)}</th>' for at, column in enumerate(columns))
     body = "".join(_row(group, row, now, link(row), act) for row in rows)
+    heading_ = title(f"{t(name)} · {len(rows)}", say(meta))
     return (
-        f'{title(f"{t(name)} · {len(rows)}", say(meta))}<table class="worklist" role="table"><caption>{say(name)}</caption>'
+        f'{heading_}<table class="worklist" role="table"><caption>{say(name)}</caption>'
         f'<thead role="rowgroup"><tr role="row">{head}</tr></thead><tbody role="rowgroup">{body}</tbody></table>'
     )
 
@@ -74,7 +75,8 @@ def _patient(row: Any, now: int) -> str:
         f"{say('born')} {show_text(born)}{f' ({years} y)' if years else ''} · {_SEX.get(one['sex'], '–')} · "
         f'<span class="id">{show_text(in_threes(one["identifier"]["value"]))}</span> · {show_text(one["bed"])}'
     )
-    return f'<p class="name">{show_text(one["family"].upper())}, {show_text(one["given"])}{alerts}</p><p class="fine">{below}</p>'
+    name = f"{show_text(one['family'].upper())}, {show_text(one['given'])}"
+    return f'<p class="name">{name}{alerts}</p><p class="fine">{below}</p>'
 
 
 def _why(row: Any, now: int) -> tuple[str, str, str]:
@@ -120,7 +122,8 @@ def _risk(row: Any, now: int) -> tuple[str, str, str]:
         f'<i style="left:{risk:.1f}%"></i></span>'
     )
     flag = f" {tag('amber', 'flagged')}" if answer["flag"] else ""
-    cell = f'<b class="big">{risk:.0f}</b>{bar}<span class="fine">{low:.0f} {say("to")} {high:.0f}, {show_text(answer["band"])}</span>{flag}'
+    span = f'<span class="fine">{low:.0f} {say("to")} {high:.0f}, {show_text(answer["band"])}</span>'
+    cell = f'<b class="big">{risk:.0f}</b>{bar}{span}{flag}'
     since = "–"
     if row.previous is not None:
         change = round(risk - row.previous * 100)
@@ -187,12 +190,8 @@ def record_table(rows: Sequence[Any], link: Callable[[Any], str]) -> str:
         f'{show_text(row.patient["family"])[5:-6]}">{say("Open")}</a></td></tr>'
         for row in rows
     )
-    names = ("Patient", "Decision", "By", "At", "State", "Record")
-    head = "".join(f'<th scope="col" class="{"right" if name == "Record" else ""}">{say(name)}</th>' for name in names)
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{say("Records")}"><table class="plain">'
-        f"<caption>{say('Decisions')}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    heads = (("Patient", ""), ("Decision", ""), ("By", ""), ("At", ""), ("State", ""), ("Record", "right"))
+    return table("plain", "Decisions", heads, f"<tbody>{body}</tbody>")
 
 
 _STATES = {
