@@ -1,4 +1,4 @@
-# `make test` is all a fresh clone needs: Python 3.11 or newer with its pip, and make.
+# `make demo` and `make test` are all a fresh clone needs: Python 3.11 or newer with its pip, and make.
 PYTHON ?= python3
 # Public data sets; the tests of an absent one say that they skip.
 DATA ?= ../shared/data
@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 BIN := .venv/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
-.PHONY: .venv test lint pins clean
+.PHONY: .venv demo test lint pins clean
 
 .venv: .venv/.stamp
 
@@ -19,6 +19,10 @@ PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 	@$(PIP) install --quiet --require-hashes --no-deps --only-binary :all: -r requirements/test.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
+
+# The demo hospital on 127.0.0.1:8501; `make demo SMOKE=1` tries it and stops.
+demo: .venv
+	@$(if $(CDSS_HOME),CDSS_HOME="$(CDSS_HOME)") $(BIN)/cdss demo $(if $(SMOKE),--smoke)
 
 test: .venv
 	CDSS_TEST_DATA="$(abspath $(DATA))" $(BIN)/python -m pytest

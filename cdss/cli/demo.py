@@ -10,7 +10,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from cdss.cli.serving import listen, serve, serving
+from cdss.cli.serving import listen, make_ready, serve, serving
 from cdss.demo import demo_staff
 from cdss.demo.start import MODEL, PASSWORD, start_demo
 from cdss.errors import DependencyError, IntegrityError
@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     opened = listen(settings)
     settings = replace(settings, port=opened.getsockname()[1])
     with start_demo(settings) as hospital:
+        make_ready(hospital)
         if arguments.smoke:
             with serving(hospital, settings, opened):
                 _try(hospital, settings)

@@ -53,6 +53,9 @@ def add(verbs: _Verbs) -> None:
     export.add_argument("--subject", metavar="ID", help="only the entries of one patient, each with its proof")
     export.add_argument("--blobs", action="store_true", help="also the sealed bytes of the blobs")
     export.add_argument("--out", metavar="FILE.ndjson", help="write a file instead of printing")
+    export.add_argument(
+        "--fhir", metavar="DIR", help="write the signed decisions and all acts as FHIR R4 NDJSON instead"
+    )
     act("prove", "prove that one entry is in the log").add_argument("seq", metavar="SEQ", type=int, help="its number")
 
 
@@ -151,6 +154,9 @@ def _export(arguments: argparse.Namespace) -> None:
     from cdss.cli.output import print_json, whole_file
     from cdss.ledger.export import export
 
+    if arguments.fhir:
+        _export_fhir(arguments)
+        return
     subject = None
     if arguments.subject:
         keys = _keys()
@@ -167,6 +173,30 @@ def _export(arguments: argparse.Namespace) -> None:
         raise UsageError("An export is many JSON lines. Name a file with --out to have one document printed.")
     with _reader() as reader:
         sys.stdout.writelines(export(reader, subject=subject, contents=arguments.blobs))
+
+
+def _export_fhir(arguments: argparse.Namespace) -> None:
+    from cdss.cli.output import print_json
+    from cdss.ledger.store import LedgerStore
+    from cdss.workflow.fhir_export import export_fhir
+
+    if arguments.out or arguments.blobs or arguments.subject:
+        raise UsageError("--fhir goes alone: it writes all signed decisions and all acts into a new directory.")
+    keys = _keys()
+    if keys is None:
+        raise UsageError(f"{_home()}: --fhir needs the keys that open the records, which are not there.")
+    with _reader():  # the store must be there before it is opened for reading its sealed records
+        pass
+    with LedgerStore.open(_url(), keys) as store:
+        counts = export_fhir(store, store.get_blob, Path(arguments.fhir))
+    if arguments.json:
+        print_json({"out": arguments.fhir, **counts})
+        return
+    written = ", ".join(f"{counts[name]} {name}" for name in ("RiskAssessment", "Provenance", "AuditEvent"))
+    left = {
+        name: counts[name] for name in ("unsigned", "withdrawn", "rejected", "unrecorded", "erased") if counts[name]
+    }
+    print(f"{written} in {arguments.fhir}" + (f"; left out: {left}" if left else ""))
 
 
 def _prove(arguments: argparse.Namespace) -> None:

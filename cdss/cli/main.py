@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from cdss import __version__
-from cdss.cli import ledger
+from cdss.cli import ledger, users
 from cdss.errors import CdssError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _EPILOG = """exit codes:
   0 done; an abstention is an answer too   2 unknown verb, option or model, no such path, bad cohort file
   3 input refused as a whole               4 a digest, signature or ledger check does not hold
-  6 a part it depends on fails
+  5 wrong password, expired, role          6 a part it depends on fails
 
 example:
   cdss assess patient.json --model serious-illness-180d --index-time 2026-01-04T00:00:00Z"""
@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     _train(verbs)
     _demo(verbs)
     _serve(verbs)
+    users.add(verbs)
     ledger.add(verbs)
     return parser
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cdss.cli.serving import listen, serve
+from cdss.cli.serving import listen, make_ready, serve
 from cdss.compose import open_hospital
 from cdss.settings import read_settings
 
@@ -14,6 +14,6 @@ def run(arguments: argparse.Namespace) -> None:
     settings = read_settings(port=arguments.port)
     opened = listen(settings)
     with open_hospital(settings) as hospital:
-        hospital.catch_up()
+        make_ready(hospital)
         print(f"cdss is at {settings.url} (Ctrl-C stops it)", flush=True)
         serve(hospital, settings, opened)

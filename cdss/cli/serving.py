@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,14 +38,31 @@ def listen(settings: Settings) -> socket.socket:
     return opened
 
 
+def make_ready(hospital: Hospital) -> None:
+    """Verify the ledger, and finish what a stop left behind; a broken ledger is served read only, and said aloud."""
+    report = hospital.check_ledger().report
+    if report.findings:
+        where = f"at entry {report.first_bad}" if report.first_bad else "and no entry is to blame"
+        print(
+            f"The ledger is broken {where}: {report.findings[0].what}. Nothing will be recorded or signed. "
+            "Keep the store as it is, and compare it with a backup.",
+            file=sys.stderr,
+            flush=True,
+        )
+        return
+    hospital.catch_up()
+
+
 def _server(hospital: Hospital, settings: Settings) -> Any:
     import uvicorn
 
     # The app is named as text: doors below it know nothing of it.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").setLevel(logging.ERROR)
     app = importlib.import_module("apps.clinician.server").make_app(hospital, settings)
     config = uvicorn.Config(
         app,
-        log_level="warning",
+        log_config=None,
         access_log=False,
         server_header=False,
         ws_max_size=16 << 20,

@@ -40,6 +40,8 @@ def start_demo(settings: Settings, *, clock: Clock = now_utc, seed: int = SEED, 
     """
     hospital = open_hospital(settings, clock=clock, access=access, create=True)
     ports = hospital.ports
+    if hospital.check_ledger().report.findings:
+        return hospital  # nothing may be added to a broken ledger
     if not ports.board.refresh().synthetic:
         said = Draft(kind=Kind.CONFIG_CHANGED, actor=actor(local_operator(_SET_UP)), data={"patients": "made up"})
         ports.store.append(said)

@@ -137,10 +137,14 @@ def _is_clear(places: Sequence[tuple[float, int]], wide: Sequence[float], room: 
 
 
 def _stacked(centres: Sequence[float], wide: Sequence[float], room: float) -> list[tuple[float, int]]:
-    return [
-        (min(max(x - width / 2, 0), room - width), row)
-        for row, (x, width) in enumerate(zip(centres, wide, strict=True))
-    ]
+    found: list[tuple[float, int]] = []
+    ends: list[float] = []
+    for x, width in zip(centres, wide, strict=True):
+        left = min(max(x - width / 2, 0), room - width)
+        row = next((at for at, end in enumerate(ends) if end + _GAP <= left), len(ends))
+        ends[row : row + 1] = [left + width]
+        found.append((left, row))
+    return found
 
 
 def draw_mark(canvas: Canvas, shape: str, x: float, y: float, half: float) -> None:

@@ -113,15 +113,17 @@ class Case:
         if self.expired:
             return Stage.EXPIRED
         decided = self.decided if not (self.is_signed(Kind.SIGNOFF_REJECTED) or self.is_due_again(now)) else None
+        owes = self.has_number and estimate_first and not self.estimate_of(sub)
         if decided:
             if self.is_signed(Kind.SECOND_SIGNED):
                 return Stage.COUNTERSIGNED
             if self.is_signed(Kind.SIGNOFF_SIGNED):
                 return Stage.SIGNED
-            return Stage.DECIDED if decided.to_sign else Stage.NOTED
-        if self.has_number and estimate_first and not self.estimate_of(sub):
-            return Stage.FACTS
-        return Stage.RESULT
+            if not decided.to_sign:
+                return Stage.NOTED
+            if not owes or decided.sub == sub:
+                return Stage.DECIDED
+        return Stage.FACTS if owes else Stage.RESULT
 
     def is_closed(self, now: int) -> bool:
         """Whether nothing is left to decide."""

@@ -283,6 +283,10 @@ class Hospital:
         require(by, Act.READ_AUDIT)
         return self.ports.keys.pseudonym(subject)
 
+    def check_ledger(self) -> Verdict:
+        """Run the separate verifier before work begins; a broken ledger is read only from then on."""
+        return verify_now(self.ports, None)
+
     def catch_up(self) -> None:
         """Finish what a stop left behind: unanswered inputs, and reviews that nobody did in time."""
         intake.catch_up(self.ports)

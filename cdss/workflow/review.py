@@ -91,8 +91,9 @@ def view_of(ports: Ports, person: Person, case: Case, stage: Stage, *, hidden: b
     own = case.estimate_of(person.sub)
     mine = [one for one in case.estimates if one.sub == person.sub]
     if hidden or model is None:
+        bare = replace(case, probability=None, previous=None, estimates=tuple(mine))
         return CaseView(
-            case=case, stage=stage, patient=patient, facts=facts, estimates=mine, answer=None, recommendation=None,
+            case=bare, stage=stage, patient=patient, facts=facts, estimates=mine, answer=None, recommendation=None,
             evidence={}, reliance=(), effects=(), about=about,
         )  # fmt: skip
     answer = answer_of(ports, case, own)

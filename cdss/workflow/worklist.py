@@ -94,7 +94,8 @@ def row_of(ports: Ports, heads: dict[str, dict[str, Any]], person: Person, case:
     """One case as a person may see it on a list."""
     head = head_of(ports, heads, case.head)
     own, decided = case.estimate_of(person.sub), case.decided
-    hidden = case.has_number and stage is Stage.FACTS
+    owes = case.has_number and ports.policy.estimate_first and own is None
+    hidden = owes and _is_open(case, stage, ports.now())
     answer = None if hidden else _summary(ports, heads, case)
     reasons = tuple(answer.get("reasons", ())) if answer else ()
     return Row(
