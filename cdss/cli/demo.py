@@ -6,6 +6,7 @@ import argparse
 import http.client
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -36,9 +37,13 @@ def run(arguments: argparse.Namespace) -> None:
         make_ready(hospital)
         if arguments.smoke:
             with serving(hospital, settings, opened):
-                _try(hospital, settings)
+                _report(_try(hospital, settings), as_json=arguments.json)
             return
-        print(_welcome(settings), flush=True)
+        if arguments.json:
+            logins = {one.login: [one.role, *one.also] for one in demo_staff()}
+            print(json.dumps({"url": settings.url, "logins": logins, "password": PASSWORD}), flush=True)
+        else:
+            print(_welcome(settings), flush=True)
         serve(hospital, settings, opened)
 
 
@@ -49,17 +54,27 @@ def _welcome(settings: Settings) -> str:
     return "\n".join(lines)
 
 
-def _try(hospital: Hospital, settings: Settings) -> None:
-    """Health, one assessment, one signed decision, one verification: a line each."""
+def _report(done: Iterator[tuple[str, str]], *, as_json: bool) -> None:
+    found = {}
+    for what, said in done:
+        found[what] = said
+        if not as_json:
+            print(f"{what}: {said}", flush=True)
+    if as_json:
+        print(json.dumps(found))
+
+
+def _try(hospital: Hospital, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Health, one assessment, one signed decision, one verification."""
     health = _get(settings, "/health")
-    print(f"health: {health['status']}, {health['entries']} entries, {', '.join(health['models'])} live", flush=True)
+    yield "health", f"{health['status']}, {health['entries']} entries, {', '.join(health['models'])} live"
     clinician = hospital.sign_in("marlow", PASSWORD, client="smoke")
-    _sign_one(hospital, clinician)
+    yield from _sign_one(hospital, clinician)
     hospital.ports.store.checkpoint()
-    _verify(hospital, settings)
+    yield "ledger", _verify(hospital, settings)
 
 
-def _sign_one(hospital: Hospital, clinician: SignedIn) -> None:
+def _sign_one(hospital: Hospital, clinician: SignedIn) -> Iterator[tuple[str, str]]:
     rows = [row for row in hospital.worklist(clinician.person) if row.group in (Group.ESTIMATE, Group.READY)]
     if not rows:
         raise DependencyError("The demo has no open case left. Remove its directory and start again.")
@@ -73,7 +88,7 @@ def _sign_one(hospital: Hospital, clinician: SignedIn) -> None:
     answer = view.answer
     if answer is None or view.recommendation is None:
         raise DependencyError("The demo's case shows no answer after an estimate. Please report this.")
-    print(f"assessment: {MODEL}, {answer['kind']}, {round(answer['probability'] * 100)} of 100", flush=True)
+    yield "assessment", f"{MODEL}, {answer['kind']}, {round(answer['probability'] * 100)} of 100"
     found = hospital.sign(
         view.recommendation,
         by=clinician,
@@ -84,20 +99,19 @@ def _sign_one(hospital: Hospital, clinician: SignedIn) -> None:
     )
     if found.receipt is None or not found.receipt["proved"]:
         raise IntegrityError("The signed decision cannot be proved. Run cdss ledger verify.")
-    print(f"decision: {found.number} signed by {clinician.person.name}, proof checked", flush=True)
+    yield "decision", f"{found.number} signed by {clinician.person.name}, proof checked"
 
 
-def _verify(hospital: Hospital, settings: Settings) -> None:
+def _verify(hospital: Hospital, settings: Settings) -> str:
     from cdss.ledger.verify import verify
 
     path = store_file(settings.store_url)
     if path is None:
-        print("ledger: in a server; run cdss ledger verify", flush=True)
-        return
+        return "in a server; run cdss ledger verify"
     report = verify(path, key=hospital.ports.keys.log.public, kek=hospital.ports.keys.kek)
     if report.findings:
         raise IntegrityError(f"The ledger is broken at entry {report.first_bad}: {report.findings[0].what}.")
-    print(f"ledger: unbroken, {report.size} of {report.size} entries verified", flush=True)
+    return f"unbroken, {report.size} of {report.size} entries verified"
 
 
 def _get(settings: Settings, path: str) -> dict[str, Any]:

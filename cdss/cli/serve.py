@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from cdss.cli.serving import listen, make_ready, serve
 from cdss.compose import open_hospital
@@ -15,5 +16,6 @@ def run(arguments: argparse.Namespace) -> None:
     opened = listen(settings)
     with open_hospital(settings) as hospital:
         make_ready(hospital)
-        print(f"cdss is at {settings.url} (Ctrl-C stops it)", flush=True)
+        said = json.dumps({"url": settings.url}) if arguments.json else f"cdss is at {settings.url} (Ctrl-C stops it)"
+        print(said, flush=True)
         serve(hospital, settings, opened)

@@ -30,8 +30,8 @@ def _forms() -> dict[str, dict[str, str]]:
 
 
 def is_mark(char: str) -> bool:
-    """Whether the character sits on the one before it."""
-    return unicodedata.category(char) in ("Mn", "Me")
+    """Whether a character, or the first of several, sits on the one before it."""
+    return unicodedata.category(char[0]) in ("Mn", "Me")
 
 
 def _joins_next(char: str) -> bool:

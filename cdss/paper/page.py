@@ -149,6 +149,6 @@ class Sheet:
 
 def _put(canvas: Canvas, text: Text, left: float, top: float, width: float) -> float:
     """Draw below a height; gives where it ends."""
-    _, high = text.wrapOn(canvas, width, HIGH)
-    text.drawOn(canvas, left, top - high)
-    return top - high
+    base = top - float(text.wrapOn(canvas, width, HIGH)[1])
+    text.drawOn(canvas, left, base)
+    return base

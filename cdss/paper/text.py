@@ -94,7 +94,9 @@ def _units(spans: Iterable[Span]) -> list[list[_Unit]]:
             clusters = _clusters(unicodedata.normalize("NFC", line), span.face)
             depth = levels([typed[0] if font else code_point(typed) for typed, _, font in clusters])
             for (typed, drawn, font), level in zip(clusters, depth, strict=True):
-                shown = MIRRORED.get(drawn, drawn) if level % 2 else drawn
+                shown = (
+                    MIRRORED.get(drawn, drawn[::-1]) if level % 2 else drawn
+                )  # there, a mark comes before its letter
                 name, size = font or font_for("U", "mono") or "", span.size
                 if font is None:
                     shown, size = code_point(typed), span.size * 0.82

@@ -244,7 +244,7 @@ def _estimated(case: Case, entry: Entry, body: Mapping[str, Any]) -> Case:
 
 
 def _viewed(case: Case, entry: Entry, body: Mapping[str, Any]) -> Case:
-    if body["data"].get("shown") != "score":
+    if body["data"].get("shown") not in ("score", "record") or not case.has_number:
         return case
     return replace(case, seen={body["actor"]["sub"]: entry.seq, **(case.seen or {})})
 

@@ -74,15 +74,8 @@ def read_record(ports: Ports, by: Person, case_id: str) -> DecisionRecord:
     decided = case.decided
     if decided is None:
         raise UsageError("Nothing was decided in this case yet. Open it from the worklist.")
-    name = f"view:{case.id}:{decided.seq}:record:{person.session or person.sub}"
-    if ports.store.find(name) is None:
-        viewed = Draft(
-            kind=Kind.CASE_VIEWED, actor=actor(person), case=case.id, subject=case.subject, data={"shown": "record"},
-            idem=name,
-        )  # fmt: skip
-        ports.store.append(viewed)
-        case = find_case(ports, case_id)
-    frozen = frozen_copy(ports, case)
+    frozen = read_frozen(ports, person, case)
+    case = find_case(ports, case_id)
     entries = list(ports.store.entries(case=case.id))
     number = record_number(decided.at, decided.seq)
     return DecisionRecord(
@@ -97,6 +90,19 @@ def read_record(ports: Ports, by: Person, case_id: str) -> DecisionRecord:
         added=_added(ports, entries, decided.leaf),
         receipt=_receipt(ports, case, number),
     )
+
+
+def read_frozen(ports: Ports, person: Person, case: Case) -> Mapping[str, Any]:
+    """The frozen copy for somebody to read; that they read it is recorded first, once a session."""
+    seq = case.decided.seq if case.decided else 0
+    name = f"view:{case.id}:{seq}:record:{person.session or person.sub}"
+    if case.decided and ports.store.find(name) is None:
+        viewed = Draft(
+            kind=Kind.CASE_VIEWED, actor=actor(person), case=case.id, subject=case.subject, data={"shown": "record"},
+            idem=name,
+        )  # fmt: skip
+        ports.store.append(viewed)
+    return frozen_copy(ports, case)
 
 
 def frozen_copy(ports: Ports, case: Case) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from cdss.errors import StaleDecisionError, UsageError
 from cdss.ledger.kinds import Actor, Entry
 from cdss.workflow import drafts, intake, registry, review
 from cdss.workflow.audit import AuditPage, Filter, Verdict, export_ledger, search, verify_now
-from cdss.workflow.decision_record import DecisionRecord, frozen_copy, print_record, read_record, records_of
+from cdss.workflow.decision_record import DecisionRecord, print_record, read_frozen, read_record, records_of
 from cdss.workflow.ports import Ports, Vocabulary, vocabulary
 from cdss.workflow.recording import CaseView, about_model, is_stale
 from cdss.workflow.worklist import Row, second_queue, worklist
@@ -221,8 +221,7 @@ class Hospital:
 
     def frozen(self, by: Person, case: str) -> Mapping[str, Any]:
         """The frozen copy that the newest decision of a case names: what is to be signed, and nothing else."""
-        require(by, Act.VIEW_RECORD)
-        return frozen_copy(self.ports, review.find_case(self.ports, case))
+        return read_frozen(self.ports, require(by, Act.VIEW_RECORD), review.find_case(self.ports, case))
 
     def stale(self, facts: Mapping[str, Any]) -> frozenset[str]:
         """The names of the facts that are older than this site expects of such a value."""

@@ -28,6 +28,7 @@ _DECISIONS = {
     Outcome.DEFERRED: Kind.DECISION_DEFERRED,
     Outcome.NOT_APPLICABLE: Kind.DECISION_NOT_APPLICABLE,
 }
+_ENDED = "This review has ended as not reviewed; nothing was recorded. It opens again with a newer input."
 POLICY_ACTOR = Actor(sub="system:policy", name="policy", role="service")
 
 
@@ -226,16 +227,21 @@ def decide(
     decision.check(reasons=frozenset(words.reason), needs_text=needs_text, known=frozenset(words.knows))
     case = find_case(ports, case_id)
     now = ports.now()
-    name = f"decide:{case.id}:{version}:{person.sub}"
+    chosen = hashlib.sha256(repr((decision, sign)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    name = f"decide:{case.id}:{version}:{person.sub}:{chosen}"
     if done := ports.store.find(name):
         return done
     stage = case.stage(person.sub, now, estimate_first=ports.policy.estimate_first)
     if stage is Stage.FACTS:
         raise UsageError("Your own estimate comes first. Commit it, then decide.")
+    if stage is Stage.EXPIRED:
+        raise UsageError(_ENDED)
     if stage not in (Stage.RESULT, Stage.DECIDED):
         raise UsageError("This case is decided already. Open its record.")
     until = _deferred_until(decision, now)
     view = view_of(ports, person, case, stage, hidden=False)
+    if view.recommendation is None or decision.outcome not in view.recommendation.options:
+        raise UsageError("The machine gives no estimate here to accept or override. Defer, or set it aside.")
     answer = view.answer or {}
     flag = bool(answer.get("flag", False))
     outside = sum(one["reason"] == "outside-training-range" for one in answer.get("findings", ()))
@@ -351,6 +357,8 @@ def _to_sign(ports: Ports, case_id: str, decision: str) -> Case:
     case = find_case(ports, case_id)
     if case.decided is None or case.decided.leaf != decision:
         raise StaleDecisionError(case=case.id)
+    if case.expired:
+        raise UsageError(_ENDED)
     return case
 
 
@@ -430,8 +438,9 @@ def expire(ports: Ports) -> int:
     """End the reviews that nobody did in time, each with an entry; return how many."""
     now, ended = ports.now(), 0
     for case in list(ports.board.refresh().cases.values()):
-        if case.scored_version and case.expires <= now and not case.is_closed(now):
-            data = {"expired": instant_text(case.expires), "model": case.model}
+        ends = _ends(ports, case)
+        if case.scored_version and ends <= now and not case.is_closed(now):
+            data = {"expired": instant_text(ends), "model": case.model}
             ports.store.append(
                 Draft(
                     kind=Kind.RECOMMENDATION_EXPIRED, actor=POLICY_ACTOR, case=case.id, subject=case.subject, data=data,
@@ -440,3 +449,12 @@ def expire(ports: Ports) -> int:
             )  # fmt: skip
             ended += 1
     return ended
+
+
+def _ends(ports: Ports, case: Case) -> int:
+    """When a review ends as not reviewed; one that was deferred has its time once more when it opens again."""
+    decided = case.decided
+    stands = decided and (case.is_signed(Kind.SIGNOFF_SIGNED) or not decided.to_sign)
+    if not (decided and stands and decided.until):
+        return case.expires
+    return max(case.expires, decided.until + ports.policy.expires_after)

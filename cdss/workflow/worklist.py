@@ -15,6 +15,9 @@ from cdss.workflow.board import Case
 from cdss.workflow.ports import Ports
 
 
+_WHOLE_DATE = 10  # of YYYY-MM-DD; a year alone is shared by many
+
+
 class Group(StrEnum):
     """Where a row stands on the list; abstentions come first, since nobody else looks after them."""
 
@@ -147,8 +150,7 @@ def _alerted(rows: Iterable[Row]) -> list[Row]:
         replace(
             row,
             same_surname=names[row.patient["family"].casefold()] > 1,
-            same_birth_date=len(row.patient["birth_date"]) == len("2026-03-14")
-            and births[row.patient["birth_date"]] > 1,
+            same_birth_date=len(row.patient["birth_date"]) == _WHOLE_DATE and births[row.patient["birth_date"]] > 1,
         )
         for row in rows
     ]

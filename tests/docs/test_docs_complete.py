@@ -28,7 +28,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 NOT_REASONS = {
     "arf-mosf-sepsis", "colon-cancer", "lung-cancer", "mosf-malignancy", "num-co", "support2-model-1995",
     "support2-physician", "user-friendly-name", "entered-in-error", "in-progress", "on-hold", "replaced-by", "log-odds",
-    "non-event", "utf-8", "utf-8-sig",
+    "non-event", "utf-8", "utf-8-sig", "utf-16-be", "not-applicable", "serious-illness-180d",
 }  # fmt: skip
 # Where a reason stands among the positional arguments of a call, for those of one word.
 PLACE_OF_REASON = {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cdss.paper.axis import Axis, Mark
 from cdss.paper.bidi import levels, shape, visual
 from cdss.paper.fonts import load_fonts
 from cdss.paper.text import Span, Text
@@ -73,6 +75,19 @@ def test_lines_stay_inside_their_width(text: str, width: float) -> None:
     assert all(sum(unit.width for unit in line if unit.drawn != " ") <= width + 0.1 for line in lines._lines)
     typed = "".join(unit.typed for line in lines._lines for unit in line)
     assert typed == unicodedata.normalize("NFC", text)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=3))
+@settings(max_examples=200)
+def test_labels_on_the_axis_never_stand_on_one_another(chances: list[float]) -> None:
+    load_fonts()
+    names = ("First estimate", "Machine", "Both together")
+    marks = [Mark(at, name, of_hundred(at), "circle") for at, name in zip(chances, names, strict=False)]
+    axis = Axis(marks, [("low", 0.0), ("high", 0.5)], None)
+    axis.wrap(499, 1000)
+    taken = sorted((row, left, left + wide) for _, _, wide, (left, row) in axis._placed)
+    assert all(left >= 0 and right <= 499 for _, left, right in taken)
+    assert all(one[0] != other[0] or one[2] < other[1] for one, other in pairwise(taken))
 
 
 def test_how_things_are_written() -> None:

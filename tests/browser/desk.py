@@ -1,0 +1,163 @@
+"""Driving the app as a clinician does, and watching what every page does."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, WebError, expect
+
+from browser.ward import PASSWORD
+
+if TYPE_CHECKING:
+    import cdss
+    from browser.ward import Ward
+
+# Streamlit looks for its server below the path of a page too, and finds it on the second try.
+_HARMLESS = re.compile(r"status of 404 .* http://127\.0\.0\.1:\d+/[^?]+/_stcore/(health|host-config)$")
+_INSIDE = ("data:", "blob:")
+_TELL = """
+addEventListener('securitypolicyviolation', e => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`));
+new MutationObserver(changes => { for (const one of changes) for (const node of one.addedNodes) {
+    const failed = node.querySelector?.('[data-testid=stException]') || node.dataset?.testid === 'stException';
+    if (failed || node.textContent?.includes('This page failed')) console.error('page failed: ' + node.textContent);
+} }).observe(document, {childList: true, subtree: true});
+"""
+_STILL = """() => {
+    const app = document.querySelector('[data-testid=stApp]');
+    return app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED';
+}"""
+
+
+class Watch:
+    """Collects what no page may do: fail, complain, break the content policy, ask another machine."""
+
+    def __init__(self) -> None:
+        self.complaints: list[str] = []
+        self._expected: list[re.Pattern[str]] = []
+
+    def expect(self, pattern: str) -> None:
+        """What this one test brings about on purpose."""
+        self._expected.append(re.compile(pattern))
+
+    def over(self, context: BrowserContext, url: str) -> None:
+        context.add_init_script(_TELL)
+        context.on("console", self._console)
+        context.on("weberror", self._error)
+        context.on("request", lambda request: self._request(request, url))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self._note(f"{message.type}: {message.text} {message.location['url']}")
+
+    def _error(self, error: WebError) -> None:
+        self._note(f"page error: {error.error}")
+
+    def _request(self, request: Request, url: str) -> None:
+        if not request.url.startswith((f"{url}/", *_INSIDE)):
+            self._note(f"request to {request.url}")
+
+    def _note(self, complaint: str) -> None:
+        if not _HARMLESS.search(complaint) and not any(one.search(complaint) for one in self._expected):
+            self.complaints.append(complaint)
+
+
+class Desk:
+    """One browser tab of one person."""
+
+    def __init__(self, page: Page, ward: Ward, by: cdss.SignedIn | None, watch: Watch) -> None:
+        self.page, self.ward, self.by, self.watch = page, ward, by, watch
+
+    # ---- going somewhere -------------------------------------------------------------------------------------------
+
+    def go(self, path: str = "/") -> None:
+        self.page.goto(self.ward.url + path)
+
+    def open(self, case: str) -> None:
+        """Open a case by its address and wait for the patient's banner."""
+        self.go(f"/review?case={case}")
+        self.is_patient(case)
+
+    def another_tab(self) -> Desk:
+        return Desk(self.page.context.new_page(), self.ward, self.by, self.watch)
+
+    def still(self) -> None:
+        """Wait until the page is drawn: the script has ended and nothing is left of an older run."""
+        self.page.wait_for_function(_STILL)
+        expect(self.page.locator("[data-stale=true]")).to_have_count(0)
+
+    # ---- what is there ---------------------------------------------------------------------------------------------
+
+    def sees(self, text: str | re.Pattern[str], *, exact: bool = False) -> Locator:
+        found = self.page.get_by_text(text, exact=exact).first
+        expect(found).to_be_visible()
+        return found
+
+    def sees_not(self, text: str | re.Pattern[str]) -> None:
+        expect(self.page.get_by_text(text)).to_have_count(0)
+
+    def heading(self, name: str | re.Pattern[str]) -> Locator:
+        found = self.page.get_by_role("heading", name=name).first
+        expect(found).to_be_visible()
+        return found
+
+    def is_patient(self, case: str) -> None:
+        self.ward.board(case)
+        family = self.ward.head(case)["family"].upper()
+        expect(self.page.get_by_role("region", name="Patient")).to_contain_text(family)
+
+    def step(self, name: str) -> None:
+        """Which step of the review is marked as the present one."""
+        expect(self.page.locator("[aria-current=step]")).to_contain_text(name)
+
+    def button(self, name: str | re.Pattern[str]) -> Locator:
+        return self.page.get_by_role("button", name=name)
+
+    def link(self, name: str | re.Pattern[str]) -> Locator:
+        return self.page.get_by_role("link", name=name)
+
+    def group(self, name: str) -> Locator:
+        return self.page.get_by_role("radiogroup", name=name)
+
+    def field(self, name: str) -> Locator:
+        return self.page.get_by_label(name, exact=True)
+
+    # ---- acts ------------------------------------------------------------------------------------------------------
+
+    def choose(self, group: str, answer: str) -> None:
+        """Answer a question with radio buttons, and see that it took."""
+        self.group(group).get_by_text(answer, exact=True).click()
+        expect(self.group(group).get_by_role("radio", name=answer, exact=True)).to_be_checked()
+
+    def write(self, field: str, text: str) -> None:
+        """Type into a field and leave it."""
+        self.field(field).fill(text)
+        self.field(field).press("Tab")
+        self.still()
+
+    def pick(self, field: str, answer: str) -> None:
+        """Choose from a list."""
+        self.page.get_by_label(field).first.click()
+        self.page.get_by_role("option", name=answer).click()
+
+    def commit(self, alive: int) -> None:
+        """Give the own estimate."""
+        self.write("Alive, of 100 patients", str(alive))
+        self.sees(f"That is {100 - alive} of 100 dying.")
+        self.choose("Are you a treating attending physician of this patient?", "Yes")
+        self.choose("Have you seen a risk score for this stay?", "No")
+        self.button("Commit my estimate").click()
+
+    def sign(self, login: str, password: str = PASSWORD) -> None:
+        """Fill the panel and press the button that names the patient."""
+        self.field("Your user name").fill(login)
+        self.field("Your password").fill(password)
+        self.button(re.compile("^Sign for ")).click()
+
+    def text(self) -> str:
+        """All that the page shows."""
+        return self.page.locator("body").inner_text()
+
+
+def rows_of(found: Any) -> list[str]:
+    return [one.inner_text() for one in found.all()]

@@ -1,0 +1,118 @@
+"""The served demo hospital as the tests see it from behind: the same store, through the Python API."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import update
+
+import cdss
+from cdss.access.tables import session
+from cdss.demo.start import FEED, MODEL, PASSWORD
+
+__all__ = ["PASSWORD", "Ward"]
+
+
+class Ward:
+    """A hospital with its store and the address of its server."""
+
+    def __init__(self, home: Path, url: str) -> None:
+        self.home, self.url = home, url
+        self.hospital = cdss.open(cdss.Settings(home=str(home)))
+        self._taken: set[str] = set()
+        self._by_name = {}
+        for case in self.hospital.ports.board.refresh().cases.values():
+            head = self.head(case.id)
+            self._by_name.setdefault(f"{head['family']}, {head['given']}", case.id)
+
+    def __enter__(self) -> Ward:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.hospital.close()
+
+    def sign_in(self, login: str, *, role: str | None = None) -> cdss.SignedIn:
+        return self.hospital.sign_in(login, PASSWORD, role=role, client="test")
+
+    def case(self, name: str) -> str:
+        """The case of a patient whom no other test has; the name is `Family, Given` or how it begins."""
+        found = [one for one in self._by_name if one.startswith(name)]
+        assert len(found) == 1, f"{name}: {len(found)} patients"
+        assert found[0] not in self._taken, f"{name} is another test's patient"
+        self._taken.add(found[0])
+        return self._by_name[found[0]]
+
+    def board(self, case: str) -> Any:
+        """Where a case stands by the ledger."""
+        return self.hospital.ports.board.refresh().cases[case]
+
+    def head(self, case: str) -> dict[str, Any]:
+        return self.hospital.ports.blob_json(self.hospital.ports.board.cases[case].head)
+
+    def answer(self, case: str) -> dict[str, Any]:
+        return self.hospital.ports.blob_json(self.board(case).assessment)
+
+    def of_100(self, case: str) -> int:
+        return round(self.answer(case)["probability"] * 100)
+
+    def kinds(self, case: str) -> list[str]:
+        """What was done in a case, in order, without the looks."""
+        entries = self.hospital.ports.store.entries(case=case)
+        return [one.kind for one in entries if one.kind not in ("case.viewed", "case.opened")]
+
+    def size(self) -> int:
+        return self.hospital.ports.board.refresh().size
+
+    def estimate(self, by: cdss.SignedIn, case: str, alive: int = 60) -> None:
+        """Commit an own estimate from behind."""
+        version = self.board(case).version
+        self.hospital.commit_estimate(by.person, case, version=version, alive=alive, treating=True, seen_score=False)
+
+    def decide(self, by: cdss.SignedIn, case: str, outcome: str = "accepted", **more: Any) -> None:
+        """Record a decision from behind; nothing is signed yet."""
+        if self.board(case).has_number and not self.board(case).estimate_of(by.person.sub):
+            self.estimate(by, case)
+        decision = cdss.ReviewDecision(outcome=cdss.Outcome(outcome), plan="Family meeting tomorrow", **more)
+        self.hospital.decide(by.person, case, version=self.board(case).version, decision=decision, sign=True)
+
+    def sign(self, by: cdss.SignedIn, case: str, outcome: str = "overridden", **more: Any) -> None:
+        """Decide and sign from behind."""
+        if outcome == "overridden":
+            more = {"reason": "clinical-judgement", **more}
+        self.decide(by, case, outcome, **more)
+        login = next(one for one in self.hospital.ports.accounts.list() if one.id == by.person.account).login
+        meaning = next(iter(self.hospital.words.meanings(outcome)))
+        self.hospital.sign_decision(
+            by, case, decision=self.board(case).decided.leaf, meaning=meaning, password=PASSWORD, login=login
+        )
+
+    def new_creatinine(self, case: str, value: float) -> None:
+        """A new result arrives from the laboratory: the Bundle is sent again with it."""
+        known = self.board(case)
+        bundle = json.loads(self.hospital.ports.store.get_blob(known.bundle)[0])
+        newest = max(
+            (one["resource"] for one in bundle["entry"] if _is_creatinine(one["resource"])),
+            key=lambda one: one["effectiveDateTime"],
+        )
+        newest["valueQuantity"]["value"] = value
+        head = self.head(case)
+        index = datetime.fromtimestamp(known.index_time / 1e6, UTC).isoformat().replace("+00:00", "Z")
+        self.hospital.receive(
+            json.dumps(bundle).encode(), name=known.bundle_name, subject=head["reference"],
+            encounter=head["encounter"], index_time=index, model=MODEL, sender=FEED,
+        )  # fmt: skip
+
+    def end_session(self, by: cdss.SignedIn) -> None:
+        """Let a session be idle for longer than it may."""
+        with self.hospital.ports.access.write() as connection:
+            long_ago = self.hospital.ports.clock() - timedelta(minutes=16)
+            mine = session.c.digest == by.person.session
+            connection.execute(update(session).where(mine).values(seen_at=long_ago))
+
+
+def _is_creatinine(resource: dict[str, Any]) -> bool:
+    codes = {one.get("code") for one in resource.get("code", {}).get("coding", ())}
+    return resource["resourceType"] == "Observation" and "2160-0" in codes
