@@ -88,7 +88,10 @@ def receive(
     banner = chart.banner(subject, encounter).to_dict() | {"encounter": encounter, "synthetic": chart.synthetic}
     listed = {name: frozen[name] for name in ("newest", "present", "of", "group")}
     seen = {"head": banner | listed, "facts": frozen}
-    case = _open_case(ports, pseudonym, encounter) or uuid.uuid4().hex
+    known = _open_case(ports, pseudonym, encounter)
+    if known and _is_answered(ports, known, content, index_time, release):
+        return known.id
+    case = known.id if known else uuid.uuid4().hex
     now = ports.now()
     data = {
         "name": name,
@@ -103,7 +106,7 @@ def receive(
     ports.store.append(
         Draft(
             kind=Kind.INPUT_RECEIVED, actor=sender, case=case, subject=pseudonym, data=data,
-            idem=f"input:{case}:{digest}:{index_time}",
+            idem=f"input:{case}:{known.version if known else 0}:{digest}:{index_time}:{sender.sub}",
         ),
         attach=attach,
     )  # fmt: skip
@@ -152,13 +155,19 @@ def _vector(model: Scorer, record: PatientRecord, row: CohortRow) -> Any:
     return build_features(record.events, record.patients, *asked).vector(0)
 
 
-def _open_case(ports: Ports, pseudonym: str, encounter: str | None) -> str | None:
+def _open_case(ports: Ports, pseudonym: str, encounter: str | None) -> Case | None:
     now = ports.now()
     for case in ports.board.refresh().cases.values():
         mine = case.subject == pseudonym and not case.is_closed(now)
         if mine and ports.blob_json(case.head)["encounter"] == encounter:
-            return case.id
+            return case
     return None
+
+
+def _is_answered(ports: Ports, case: Case, content: bytes, index_time: int, release: str) -> bool:
+    """Whether the newest answer of a case is one to this very question, so that nothing new has come."""
+    same = (case.index_time, case.model) == (index_time, release) and case.scored_version > 0
+    return same and ports.store.get_blob(case.bundle)[0] == content
 
 
 def effects(model: Model, record: PatientRecord, row: CohortRow) -> list[dict[str, Any]]:

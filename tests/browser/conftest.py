@@ -125,7 +125,7 @@ def watch() -> Iterator[Watch]:
     """What no page of the test may have done."""
     watching = Watch()
     yield watching
-    assert watching.complaints == []
+    assert not watching.complaints, "\n".join(watching.complaints)
 
 
 @pytest.fixture

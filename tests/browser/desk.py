@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from typing import TYPE_CHECKING
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, WebError, expect
 
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
     import cdss
     from browser.ward import Ward
 
-# Streamlit looks for its server below the path of a page too, and finds it on the second try.
-_HARMLESS = re.compile(r"status of 404 .* http://127\.0\.0\.1:\d+/[^?]+/_stcore/(health|host-config)$")
+# Streamlit looks for its server below the path of a page too, and finds it on the second try. A library of its own tries
+# once a page whether WebAssembly is allowed and goes on without it; no script is let in for that.
+_HARMLESS = re.compile(
+    r"status of 404 .* http://127\.0\.0\.1:\d+/[^?]+/_stcore/(health|host-config)$|^error: CSP script-src wasm-eval $"
+)
 _INSIDE = ("data:", "blob:")
 _TELL = """
 addEventListener('securitypolicyviolation', e => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`));
@@ -159,5 +163,8 @@ class Desk:
         return self.page.locator("body").inner_text()
 
 
-def rows_of(found: Any) -> list[str]:
-    return [one.inner_text() for one in found.all()]
+def sign_label(ward: Ward, case: str) -> str:
+    """What the button that signs says."""
+    head = ward.head(case)
+    born = date.fromisoformat(head["birth_date"])
+    return f"Sign for {head['given']} {head['family']}, born {born.day} {born:%b %Y}"
