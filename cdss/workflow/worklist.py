@@ -14,7 +14,6 @@ from cdss.domain.review import CLOSED, Stage
 from cdss.workflow.board import Case
 from cdss.workflow.ports import Ports
 
-
 _WHOLE_DATE = 10  # of YYYY-MM-DD; a year alone is shared by many
 
 
