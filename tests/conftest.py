@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import settings
 
 settings.register_profile("cdss", deadline=None)  # a busy machine is no failure of a law
 settings.load_profile("cdss")
+
+PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
 def _absent(what: str) -> None:
@@ -39,3 +45,39 @@ def data_set(data_dir: Path) -> Callable[[str], Path]:
         return data_dir / name
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The URL of a database on a throw-away server, reached by its socket."""
+    if not PROGRAMS or (os.geteuid() == 0 and not shutil.which("runuser")):
+        if os.environ.get("CI") == "true":
+            pytest.fail("PostgreSQL is missing")
+        pytest.skip("PostgreSQL is missing")
+    folder = Path(tempfile.mkdtemp(prefix="cdss-pg-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    owner = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if owner:
+        shutil.chown(folder, "postgres")
+
+    def call(*arguments: str) -> None:
+        subprocess.run([*owner, *arguments], check=True, capture_output=True, cwd=folder)
+
+    data = str(folder / "data")
+    call(str(PROGRAMS[-1] / "initdb"), "-D", data, "-A", "trust", "-U", "cdss", "-E", "UTF8")
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder}"
+    start = (str(PROGRAMS[-1] / "pg_ctl"), "-D", data, "-w", "-l", str(folder / "log"))
+    call(*start, "-o", options, "start")
+    try:
+        yield f"postgresql://cdss@/%s?host={folder}"
+    finally:
+        call(*start, "-m", "immediate", "stop")
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str, request: pytest.FixtureRequest) -> str:
+    """A database of its own for one test."""
+    name = request.node.name[:60].lower()
+    with psycopg.connect(postgresql_server % "postgres", autocommit=True) as link:
+        link.execute(f'CREATE DATABASE "{name}"')
+    return postgresql_server % name

@@ -15,6 +15,7 @@ from apps.clinician.views.text import say, show_text
 from apps.clinician.words import t
 
 HERE = Path(__file__).parent
+_LOOK_S = 15
 MENU = (
     (worklist.place, "Worklist", "view worklist"),
     (second.place, "Second signature", "second sign"),
@@ -45,6 +46,13 @@ def frame(here: Visit, shown: list[tuple[Any, str]]) -> None:
         )
 
 
+@st.fragment(run_every=_LOOK_S)
+def watch(here: Visit) -> None:
+    """Now and then, without keeping the session alive: once it has ended, nothing of a patient stays on the screen."""
+    if not here.hospital.is_signed_in(here.by.token):
+        st.rerun()
+
+
 def main() -> None:
     """Draw one run."""
     st.set_page_config(page_title="cdss", page_icon=str(HERE / "static" / "icon.png"), layout="wide")
@@ -56,6 +64,7 @@ def main() -> None:
         pages.insert(0, st.Page(lambda: st.switch_page(shown[0][0]), title="cdss", url_path="start", default=True))
     chosen = st.navigation([*pages, review.place(), records.record_place()], position="hidden")
     frame(here, shown)
+    watch(here)
     _, said = here.hospital.health()
     if reasons := said.get("reasons"):
         st.html(

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -23,43 +18,6 @@ from cdss.ledger.store import LedgerStore
 from cdss.ledger.verify import verify
 from tests.ledger.hospital import OKAFOR, FakeClock, Ward, decide_and_sign, draft, signature
 
-PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The URL of a database on a throw-away server, reached by its socket."""
-    if not PROGRAMS or (os.geteuid() == 0 and not shutil.which("runuser")):
-        if os.environ.get("CI") == "true":
-            pytest.fail("PostgreSQL is missing")
-        pytest.skip("PostgreSQL is missing")
-    folder = Path(tempfile.mkdtemp(prefix="cdss-pg-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
-    owner = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    if owner:
-        shutil.chown(folder, "postgres")
-
-    def call(*arguments: str) -> None:
-        subprocess.run([*owner, *arguments], check=True, capture_output=True, cwd=folder)
-
-    data = str(folder / "data")
-    call(str(PROGRAMS[-1] / "initdb"), "-D", data, "-A", "trust", "-U", "cdss", "-E", "UTF8")
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder}"
-    start = (str(PROGRAMS[-1] / "pg_ctl"), "-D", data, "-w", "-l", str(folder / "log"))
-    call(*start, "-o", options, "start")
-    try:
-        yield f"postgresql://cdss@/%s?host={folder}"
-    finally:
-        call(*start, "-m", "immediate", "stop")
-        shutil.rmtree(folder)
-
-
-@pytest.fixture
-def url(server, request) -> str:
-    name = request.node.name[:60].lower()
-    with psycopg.connect(server % "postgres", autocommit=True) as link:
-        link.execute(f'CREATE DATABASE "{name}"')
-    return server % name
-
 
 def checked(store: LedgerStore, folder: Path, keys: Keys) -> list:
     stream = folder / "export.ndjson"
@@ -67,16 +25,16 @@ def checked(store: LedgerStore, folder: Path, keys: Keys) -> list:
     return verify(stream, key=keys.log.public, kek=None).findings
 
 
-def test_a_ward_of_acts_verifies_from_its_export(url, tmp_path, monkeypatch, capsys):
+def test_a_ward_of_acts_verifies_from_its_export(postgresql_url, tmp_path, monkeypatch, capsys):
     keys = Keys.open(tmp_path, create=True)
-    with LedgerStore.open(url, keys, clock=FakeClock()) as store:
+    with LedgerStore.open(postgresql_url, keys, clock=FakeClock()) as store:
         Ward(store, keys, seed=7).act(120)
         store.erase(draft(Kind.SUBJECT_ERASED, None, subject=keys.pseudonym("p1")))
         store.append(draft(idem="n"), also=lambda link, entry: link.execute(text("SELECT 1")))
         assert store.append(draft(idem="n")) == store.find("n")
         assert checked(store, tmp_path, keys) == []
         assert [entry.seq for entry in store.entries()] == list(range(1, store.head().size + 1))
-    monkeypatch.setenv("CDSS_STORE", url)
+    monkeypatch.setenv("CDSS_STORE", postgresql_url)
     monkeypatch.setenv("CDSS_HOME", str(tmp_path))
     import argparse
 
@@ -86,9 +44,9 @@ def test_a_ward_of_acts_verifies_from_its_export(url, tmp_path, monkeypatch, cap
     assert "OK: root" in capsys.readouterr().out
 
 
-def test_four_threads_on_two_stores_append_without_a_gap(url, tmp_path):
+def test_four_threads_on_two_stores_append_without_a_gap(postgresql_url, tmp_path):
     keys = Keys.open(tmp_path, create=True)
-    stores = [LedgerStore.open(url, keys) for _ in range(2)]
+    stores = [LedgerStore.open(postgresql_url, keys) for _ in range(2)]
     people = [
         threading.Thread(target=lambda store=store: [store.append(draft()) for _ in range(10)])
         for store in (*stores, *stores)
@@ -103,11 +61,11 @@ def test_four_threads_on_two_stores_append_without_a_gap(url, tmp_path):
         store.close()
 
 
-def test_the_database_itself_refuses_to_change_or_delete(url, tmp_path):
-    with LedgerStore.open(url, Keys.open(tmp_path, create=True)) as store:
+def test_the_database_itself_refuses_to_change_or_delete(postgresql_url, tmp_path):
+    with LedgerStore.open(postgresql_url, Keys.open(tmp_path, create=True)) as store:
         decide_and_sign(store)
         store.put_blob("s1", b"x", "text/plain")
-    with psycopg.connect(url, autocommit=True) as link:
+    with psycopg.connect(postgresql_url, autocommit=True) as link:
         for query in (
             "UPDATE ledger_entry SET kind = kind",
             "DELETE FROM ledger_entry",
@@ -121,8 +79,8 @@ def test_the_database_itself_refuses_to_change_or_delete(url, tmp_path):
                 link.execute(query)
 
 
-def test_a_lost_race_and_a_lost_connection_are_said(url, tmp_path):
-    with LedgerStore.open(url, Keys.open(tmp_path, create=True)) as store:
+def test_a_lost_race_and_a_lost_connection_are_said(postgresql_url, tmp_path):
+    with LedgerStore.open(postgresql_url, Keys.open(tmp_path, create=True)) as store:
         decide_and_sign(store)
         with pytest.raises(AlreadySignedError, match="Amal Hussein"):
             store.append(draft(Kind.SIGNOFF_SIGNED, actor=OKAFOR, sig=signature(store, "c1")))

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from at_work import FLAGGED, FLAGGED_TOO, OUTSIDE, PASSWORD, SETTLING, Day
+from at_work import FLAGGED, FLAGGED_TOO, NO_NUMBER, PASSWORD, SETTLING, Day
 
 from cdss.access import AccessDeniedError, Act, Role, SessionExpiredError, SignedIn, local_operator, rules
 from cdss.domain.review import Outcome, ReviewDecision
+from cdss.errors import UsageError
 from cdss.ledger.kinds import Entry, Kind
 from cdss.workflow import registry
 from cdss.workflow.audit import Filter
 
-ACCEPT = ReviewDecision(outcome=Outcome.ACCEPTED, plan="Family meeting.")
+SET_ASIDE = ReviewDecision(outcome=Outcome.NOT_APPLICABLE)
 
 
 @dataclass
@@ -32,8 +33,8 @@ def _estimate(scene: Scene, who: SignedIn) -> Any:
 
 
 def _decide(scene: Scene, who: SignedIn) -> Any:
-    day, case = scene.day, scene.day.cases[OUTSIDE + 1]
-    return day.hospital.decide(who.person, case, version=day.case(case).version, decision=ACCEPT)
+    case = scene.day.cases[NO_NUMBER]
+    return scene.day.hospital.decide(who.person, case, version=2, decision=SET_ASIDE)
 
 
 def _sign(scene: Scene, who: SignedIn) -> Any:
@@ -131,10 +132,9 @@ def test_each_role_does_what_the_table_gives_it_and_nothing_else(scene: Scene, r
             do(scene, who)
         except AccessDeniedError as refused:
             assert (name, role) == ("sign decision", Role.APPROVER), name
-            assert "another person's decision" in refused.act + str(refused)
-        except Exception as error:
-            assert type(error).__name__ == "UsageError", (name, error)
-            assert name in ("decide", "propose model", "approve model"), (name, error)
+            assert "another person's decision" in str(refused)
+        except UsageError:
+            assert name in ("propose model", "approve model"), "the release is live already"
 
 
 @pytest.mark.parametrize("name", list(DOORS))

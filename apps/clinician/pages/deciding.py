@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import streamlit as st
 
 import cdss
+from apps.clinician.pages import typed
 from apps.clinician.pages.visit import Visit, acting, card, problem
 from apps.clinician.views.frame import title
 from apps.clinician.views.text import moment, say, show_text
@@ -17,11 +18,11 @@ _FIELDS = ("outcome", "knows", "reason", "note", "plan", "until_day", "until_tim
 _LATER_H = 8
 
 
-def form(here: Visit, view: Any) -> None:
-    """The rail beside a number."""
+def form(here: Visit, view: Any, version: int) -> None:
+    """The rail beside a number; `version` is that of the case as it was last shown."""
     words, case = here.hospital.words, view.case.id
     keys = {name: f"decide-{name}-{case}" for name in _FIELDS}
-    _restore(here, view, keys)
+    typed.restore(here, view, keys, "decide")
     with card("decision"):
         st.html(title("Your decision"))
         outcome = st.radio(
@@ -44,14 +45,14 @@ def form(here: Visit, view: Any) -> None:
             until = _until(here, keys)
         label = t("For what") if outcome == "deferred" else t("Your plan")
         plan = st.text_input(label, key=keys["plan"], max_chars=500)
-        _keep(here, view, keys)
+        typed.keep(here, view, keys, "decide")
         signed = outcome is None or here.hospital.policy.needs_signature(
             cdss.Outcome(outcome), flag=bool(view.answer["flag"])
         )
         sign = st.button(t("Continue to signing"), type="primary", width="stretch", key="decide-sign")
         noted = not signed and st.button(t("Note it, without a signature"), width="stretch", key="decide-note")
         if sign or noted:
-            _decide(here, view, outcome, reason, tuple(knows or ()), note, plan, until, sign=sign)
+            _decide(here, view, version, outcome, reason, tuple(knows or ()), note, plan, until, sign=sign)
         problem("decide")
         use = f"{show_text(t(view.about['intended_use']))} {say('Not for treatment limits, DNR or bed decisions.')}"
         st.html(f"<p class='fine'>{use}</p>")
@@ -69,6 +70,7 @@ def _until(here: Visit, keys: dict[str, str]) -> datetime | None:
 def _decide(
     here: Visit,
     view: Any,
+    version: int,
     outcome: str | None,
     reason: str | None,
     knows: tuple[str, ...],
@@ -90,51 +92,27 @@ def _decide(
             plan=plan,
             until=until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if until else None,
         )
-        here.hospital.decide(here.person, view.case.id, version=view.case.version, decision=decision, sign=sign)
-        here.hospital.keep_draft(here.person, view.case.id, view.case.scored_version, {})
+        here.hospital.decide(here.person, view.case.id, version=version, decision=decision, sign=sign)
+        typed.forget(here, view)
     st.query_params.pop("change", None)
     st.rerun()
 
 
-def _restore(here: Visit, view: Any, keys: dict[str, str]) -> None:
-    """After a reload or a new sign-in: what was typed, or the decision that is being changed."""
-    if f"decide-restored-{view.case.id}" in st.session_state:
-        return
-    st.session_state[f"decide-restored-{view.case.id}"] = True
-    kept = here.hospital.draft(here.person, view.case.id, view.case.scored_version)
-    for name, value in kept.items():
-        if name == "until_day":
-            st.session_state[keys[name]] = datetime.fromisoformat(value).date()
-        elif name == "until_time":
-            st.session_state[keys[name]] = time.fromisoformat(value)
-        elif name in keys:
-            st.session_state[keys[name]] = value
-
-
-def _keep(here: Visit, view: Any, keys: dict[str, str]) -> None:
-    typed = {name: st.session_state.get(key) for name, key in keys.items()}
-    kept = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in typed.items() if value}
-    if st.session_state.get(f"decide-kept-{view.case.id}") != kept:
-        with acting("decide"):
-            here.hospital.keep_draft(here.person, view.case.id, view.case.scored_version, kept)
-        st.session_state[f"decide-kept-{view.case.id}"] = kept
-
-
-def without_number(here: Visit, view: Any) -> None:
+def without_number(here: Visit, view: Any, version: int) -> None:
     """What can be done where the machine gives no number."""
     missing = [one for one in view.answer["reasons"] if one["code"] == "required-missing"]
     words = t("Look again in {n} h").format(n=_LATER_H)
     if st.button(words, width="stretch", key="abstain-later"):
         until = moment(here.now) + timedelta(hours=_LATER_H)
         plan = t("Look again when the missing values may have come") if missing else t("Look again")
-        _without(here, view, "deferred", plan, until)
+        _without(here, view, version, "deferred", plan, until)
     if st.button(t("Not applicable to this patient"), width="stretch", key="abstain-not"):
-        _without(here, view, "not-applicable", "", None)
+        _without(here, view, version, "not-applicable", "", None)
     problem("decide")
 
 
-def _without(here: Visit, view: Any, outcome: str, plan: str, until: datetime | None) -> None:
-    _decide(here, view, outcome, None, (), "", plan, until, sign=False)
+def _without(here: Visit, view: Any, version: int, outcome: str, plan: str, until: datetime | None) -> None:
+    _decide(here, view, version, outcome, None, (), "", plan, until, sign=False)
 
 
 def _report(here: Visit, view: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 import cdss
-from apps.clinician.pages.visit import Visit, acting, card, problem, visit
+from apps.clinician.pages.visit import Visit, acting, card, problem, trying, visit, who_again
 from apps.clinician.views import record as records
 from apps.clinician.views.facts import source_table
 from apps.clinician.views.frame import banner, page_title, tag, title, verdict_row
@@ -104,15 +104,17 @@ def _receipt_text(receipt: Mapping[str, Any]) -> str:
 
 
 def _amend(here: Visit, case: str) -> None:
-    asks_login = here.hospital.asks_login(here.person)
-    with st.form(f"amend-{case}", border=False, clear_on_submit=True):
-        text = st.text_area(t("What is to be added"), key="amend-text", max_chars=2000)
-        login = st.text_input(t("Your user name"), key="amend-login") if asks_login else None
-        password = st.text_input(t("Your password"), type="password", key="amend-password")
-        if st.form_submit_button(t("Add the amendment")):
-            with acting("amend"):
-                here.hospital.amend(here.by, case, text, password=password, login=login or None)
-            st.rerun()
+    done = st.session_state.get(f"amend-done-{case}", 0)
+    with st.form(f"amend-{case}", border=False):
+        text = st.text_area(t("What is to be added"), key=f"amend-text-{case}-{done}", max_chars=2000)
+        login, password = who_again(here, "amend")
+        sent = st.form_submit_button(t("Add the amendment"))
+    if sent:
+        trying("amend", password)
+        with acting("amend"):
+            here.hospital.amend(here.by, case, text, password=password, login=login)
+        st.session_state[f"amend-done-{case}"] = done + 1
+        st.rerun()
     problem("amend")
 
 

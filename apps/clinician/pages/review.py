@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 import cdss
-from apps.clinician.pages import deciding, signing
+from apps.clinician.pages import deciding, signing, typed
 from apps.clinician.pages.visit import STEPS, Visit, acting, card, go, on_desk, problem, take_desk, visit
 from apps.clinician.views import answer as answers
 from apps.clinician.views import reasons
@@ -40,7 +40,7 @@ def page() -> None:
             take_desk(here, case)
             st.rerun()
         return
-    _say_what_changed(view)
+    version = _say_what_changed(view)
     problem("review")
     own = next((one for one in view.estimates if one.sub == here.person.sub), None)
     if view.stage is cdss.Stage.EXPIRED:
@@ -54,34 +54,37 @@ def page() -> None:
         with card("facts"):
             _facts(here, view)
     elif view.answer is None:
-        _estimate_first(here, view)
+        _estimate_first(here, view, version)
     elif view.answer["kind"] == "abstention":
-        _abstention(here, view, own)
+        _abstention(here, view, own, version)
     elif view.stage is cdss.Stage.DECIDED and "change" not in st.query_params:
         st.html(steps(STEPS, 5))
         with card("answer"):
             _answer(here, view, own)
         signing.panel(here, view)
     else:
-        _decide(here, view, own)
+        _decide(here, view, own, version)
 
 
-def _say_what_changed(view: Any) -> None:
-    """If something newer came since this tab last showed the case: stop, and show the difference."""
+def _say_what_changed(view: Any) -> int:
+    """If newer data came since this tab last showed the case: say so, and show the difference.
+
+    Returns the version of the case that was shown last: an act rests on that one, and is refused if it is not the
+    newest any more.
+    """
     name = f"review-shown-{view.case.id}"
     now = {one["label"]: one["text"] or t("not measured") for one in view.facts["facts"]}
-    before = st.session_state.get(name)
-    if before and before[0] != view.case.scored_version:
-        changes = [
-            f"{label}: {before[1].get(label)} → {text}" for label, text in now.items() if before[1].get(label) != text
-        ]
-        said = "; ".join(changes) or t("the record was sent again, with the same values")
-        st.html(notice("amber", t("Newer data came."), said, t("Look at the change before you decide or sign.")))
-        if st.button(t("I have seen the change"), key="review-changed"):
-            st.session_state[name] = (view.case.scored_version, now)
-            st.rerun()
-        return
-    st.session_state[name] = (view.case.scored_version, now)
+    scored, version, before = st.session_state.get(name) or (view.case.scored_version, view.case.version, now)
+    if scored == view.case.scored_version:
+        st.session_state[name] = (scored, view.case.version, now)
+        return int(version)
+    changes = [f"{label}: {before.get(label)} → {text}" for label, text in now.items() if before.get(label) != text]
+    said = "; ".join(changes) or t("the record was sent again, with the same values")
+    st.html(notice("amber", t("Newer data came."), said, t("Look at the change before you decide or sign.")))
+    if st.button(t("I have seen the change"), key="review-changed"):
+        st.session_state[name] = (view.case.scored_version, view.case.version, now)
+        st.rerun()
+    return int(version)
 
 
 def _stale(here: Visit, view: Any) -> frozenset[str]:
@@ -96,7 +99,7 @@ def _facts(here: Visit, view: Any) -> None:
         st.html(source_table(view.facts, here.now))
 
 
-def _estimate_first(here: Visit, view: Any) -> None:
+def _estimate_first(here: Visit, view: Any, version: int) -> None:
     st.html(steps(STEPS, 2))
     left, right = st.columns([64, 36], gap="medium")
     with left, card("facts"):
@@ -104,7 +107,7 @@ def _estimate_first(here: Visit, view: Any) -> None:
     with right:
         with card("estimate"):
             st.html(title("Your estimate, before the machine’s"))
-            _ask(here, view, full=True)
+            _ask(here, view, version, full=True)
         with card("why-first"):
             st.html(title("Why first?"))
             why = (
@@ -114,12 +117,14 @@ def _estimate_first(here: Visit, view: Any) -> None:
             st.html(f"<p class='quiet'>{say(why)}</p>")
 
 
-def _ask(here: Visit, view: Any, *, full: bool) -> None:
+def _ask(here: Visit, view: Any, version: int, *, full: bool) -> None:
+    keys = {name: f"estimate-{name}-{view.case.id}" for name in ("alive", "treating", "seen")}
+    typed.restore(here, view, keys, "estimate")
     st.html(f'<p class="question">{show_text(t(view.about["question"]))}</p>')
     with st.container(horizontal=True, vertical_alignment="bottom", key="estimate-row"):
         alive = st.number_input(
             t("Alive, of 100 patients"), min_value=0, max_value=100, value=None, step=1, format="%d", width=170,
-            placeholder=t("0 to 100"), key=f"estimate-alive-{view.case.id}",
+            placeholder=t("0 to 100"), key=keys["alive"],
         )  # fmt: skip
         st.html(f'<p class="beside">{say("of 100 alive")}<br>{say("in six months")}</p>')
     if alive is not None:
@@ -129,12 +134,13 @@ def _ask(here: Visit, view: Any, *, full: bool) -> None:
     if full:
         treating = st.radio(
             t("Are you a treating attending physician of this patient?"), ["Yes", "No"], index=None, horizontal=True,
-            key=f"estimate-treating-{view.case.id}", format_func=t,
+            key=keys["treating"], format_func=t,
         )  # fmt: skip
         seen = st.radio(
             t("Have you seen a risk score for this stay?"), ["No", "Yes, or not sure"], index=None, horizontal=True,
-            key=f"estimate-seen-{view.case.id}", format_func=t,
+            key=keys["seen"], format_func=t,
         )  # fmt: skip
+    typed.keep(here, view, keys, "estimate")
     label = t("Commit my estimate") if full else t("Record my estimate")
     if st.button(label, type="primary", width="stretch", key="estimate-commit"):
         if alive is None:
@@ -147,9 +153,10 @@ def _ask(here: Visit, view: Any, *, full: bool) -> None:
             st.rerun()
         with acting("estimate"):
             here.hospital.commit_estimate(
-                here.person, view.case.id, version=view.case.version, alive=int(alive), treating=treating == "Yes",
+                here.person, view.case.id, version=version, alive=int(alive), treating=treating == "Yes",
                 seen_score=seen != "No",
             )  # fmt: skip
+            typed.forget(here, view)
         st.rerun()
     problem("estimate")
     kept = (
@@ -169,7 +176,7 @@ def _answer(here: Visit, view: Any, own: Any) -> None:
     )
 
 
-def _decide(here: Visit, view: Any, own: Any) -> None:
+def _decide(here: Visit, view: Any, own: Any, version: int) -> None:
     st.html(steps(STEPS, 4))
     left, right = st.columns([67, 33], gap="medium")
     with left:
@@ -188,10 +195,10 @@ def _decide(here: Visit, view: Any, own: Any) -> None:
             with st.expander(t("All inputs with their sources")):
                 st.html(source_table(view.facts, here.now))
     with right, st.container(key="rail"):
-        deciding.form(here, view)
+        deciding.form(here, view, version)
 
 
-def _abstention(here: Visit, view: Any, own: Any) -> None:
+def _abstention(here: Visit, view: Any, own: Any, version: int) -> None:
     left, right = st.columns([64, 36], gap="medium")
     answer = view.answer
     with left:
@@ -221,10 +228,10 @@ def _abstention(here: Visit, view: Any, own: Any) -> None:
             st.html(title("What you can do now"))
             if own is None:
                 st.html(f"<p class='quiet'>{say('Your own judgement stands on its own and is recorded as such.')}</p>")
-                _ask(here, view, full=False)
+                _ask(here, view, version, full=False)
             else:
                 st.html(f"<p>{say('You answered')} <b>{own.alive} {say('alive')}</b>, {clock(own.at)}.</p>")
-            deciding.without_number(here, view)
+            deciding.without_number(here, view, version)
         with card("on-record"):
             counts = say("It counts in the published share of patients without a number.")
             entry = f"{say('Entry')} {counted(view.case.scored)}: {say('no estimate')}. {counts}"

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 import cdss
-from apps.clinician.pages.visit import Visit, acting, card, go, problem, visit
+from apps.clinician.pages.visit import Visit, acting, card, go, problem, trying, visit, who_again
 from apps.clinician.views import record as records
 from apps.clinician.views.frame import banner, page_title, title
 from apps.clinician.views.text import birth, label_text, moment, say, show_text, when
@@ -50,17 +50,13 @@ def _form(here: Visit, found: cdss.DecisionRecord) -> None:
     from apps.clinician.pages.records import record_place
 
     patient, decided = found.record["patient"], found.decided
-    asks_login = here.hospital.asks_login(here.person)
     born, _ = birth(patient["birth_date"], moment(here.now))
-    with st.form(f"second-{decided.leaf}", border=False, clear_on_submit=True):
+    with st.form(f"second-{decided.leaf}", border=False):
         choice = st.radio(
             t("As the second person"), ["Approve", "Refuse"], index=None, format_func=t, key="second-choice"
         )
         why = st.text_input(t("Reason, if you refuse"), key="second-why", max_chars=500)
-        login = st.text_input(t("Your user name"), key="second-login", autocomplete="username") if asks_login else None
-        password = st.text_input(
-            t("Your password"), type="password", key="second-password", autocomplete="current-password"
-        )
+        login, password = who_again(here, "second")
         name = label_text(f"{patient['given']} {patient['family']}")
         sent = st.form_submit_button(
             t("Sign for {name}, born {born}").format(name=name, born=label_text(born)), type="primary", width="stretch"
@@ -69,6 +65,7 @@ def _form(here: Visit, found: cdss.DecisionRecord) -> None:
         st.session_state["second-problem"] = t("Choose whether you approve or refuse.")
         st.rerun()
     if sent:
+        trying("second", password)
         with acting("second"):
             here.hospital.second_sign(
                 here.by,
@@ -76,7 +73,7 @@ def _form(here: Visit, found: cdss.DecisionRecord) -> None:
                 decision=decided.leaf,
                 approve=choice == "Approve",
                 password=password,
-                login=login or None,
+                login=login,
                 why=why,
             )
         go(record_place(), case=found.case.id)

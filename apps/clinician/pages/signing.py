@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from apps.clinician.pages.records import record_place
-from apps.clinician.pages.visit import Visit, acting, card, go, problem
+from apps.clinician.pages.visit import Visit, acting, card, go, problem, trying, who_again
 from apps.clinician.views import record as records
 from apps.clinician.views.frame import notice, title
 from apps.clinician.views.text import birth, clock, in_threes, label_text, moment, say, seconds, show_text
@@ -37,26 +37,23 @@ def panel(here: Visit, view: Any) -> None:
 def _form(here: Visit, view: Any) -> None:
     decided = view.case.decided
     meanings = here.hospital.words.meanings(decided.outcome.value)
-    asks_login = here.hospital.asks_login(here.person)
     born, _ = birth(view.patient["birth_date"], moment(here.now))
     name = f"{view.patient['given']} {view.patient['family']}"
-    with st.form(f"sign-{decided.leaf}", border=False, clear_on_submit=True):
+    with st.form(f"sign-{decided.leaf}", border=False):
         meaning = st.selectbox(
             t("Meaning of your signature"),
             list(meanings),
             format_func=lambda code: t(meanings[code]),
             key="sign-meaning",
         )
-        login = st.text_input(t("Your user name"), key="sign-login", autocomplete="username") if asks_login else None
-        password = st.text_input(
-            t("Your password"), type="password", key="sign-password", autocomplete="current-password"
-        )
+        login, password = who_again(here, "sign")
         label = t("Sign for {name}, born {born}").format(name=label_text(name), born=label_text(born or t("not known")))
         sent = st.form_submit_button(label, type="primary", width="stretch")
     if sent:
+        trying("sign", password)
         with acting("sign"):
             here.hospital.sign_decision(
-                here.by, view.case.id, decision=decided.leaf, meaning=meaning, password=password, login=login or None
+                here.by, view.case.id, decision=decided.leaf, meaning=meaning, password=password, login=login
             )
         go(record_place(), case=view.case.id)
     if st.button(t("Back, do not sign"), width="stretch", key="sign-back"):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 from streamlit import runtime
@@ -14,8 +16,10 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 import cdss
 from apps.clinician import state
 from apps.clinician.views.frame import notice
+from apps.clinician.views.text import say
 from apps.clinician.words import t
 
+LEFT = "visit-left"  # in the state of a tab: what keeps the fields of the last run
 STEPS = ("Facts", "Your estimate", "Machine and team", "Decide", "Sign")
 
 
@@ -40,11 +44,20 @@ def visit() -> Visit:
     token = st.context.cookies.get(state.COOKIE, "")
     person = hospital.identify(token)
     if person is None:
-        st.html(notice("stop", "Signed out after 15 minutes.", "What you had typed is kept. Sign in again and go on."))
-        st.html(f'<p><a class="act" href="/sign-in" target="_self">{t("Sign in")}</a></p>')
+        if left := st.session_state.pop(LEFT, None):
+            left()
+        why = "After 15 minutes without activity, or in another tab. What you had typed is kept. Sign in again and go on."
+        st.html(notice("stop", "You are signed out.", why))
+        st.html(f'<p><a class="act" href="{escape(_address())}" target="_self">{say("Sign in")}</a></p>')
         st.stop()
     dark = st.context.theme.type == "dark"
     return Visit(hospital, cdss.SignedIn(token=token, person=person), hospital.now(), dark)
+
+
+def _address() -> str:
+    """This very page, within the app; whoever is not signed in is asked to, and comes back here."""
+    query = urlencode(st.query_params.to_dict())
+    return (urlsplit(st.context.url or "").path or "/") + (f"?{query}" if query else "")
 
 
 @contextmanager
@@ -62,6 +75,25 @@ def problem(place: str) -> None:
     said = st.session_state.pop(f"{place}-problem", None)
     if said:
         st.html(notice("stop", t("Not done."), said))
+
+
+def who_again(here: Visit, place: str) -> tuple[str | None, str]:
+    """The fields by which a signer proves who they are; after a try the one of the password is a new, empty one."""
+    asked = here.hospital.asks_login(here.person)
+    login = st.text_input(t("Your user name"), key=f"{place}-login", autocomplete="username") if asked else None
+    number = st.session_state.get(f"{place}-tries", 0)
+    password = st.text_input(
+        t("Your password"), type="password", key=f"{place}-password-{number}", autocomplete="current-password"
+    )
+    return login or None, password
+
+
+def trying(place: str, password: str) -> None:
+    """Count a try at a place. Without a password there is none: a second click finds the field empty already."""
+    if not password:
+        st.session_state[f"{place}-problem"] = t("Enter your password.")
+        st.rerun()
+    st.session_state[f"{place}-tries"] = st.session_state.get(f"{place}-tries", 0) + 1
 
 
 def go(page: Any, **query: str) -> None:
