@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from cdss.cli.acts import add_verb
 from cdss.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
+    from cdss.cli.acts import Verbs
     from cdss.ledger.keys import Keys
     from cdss.ledger.reading import LedgerReader
-
-    _Verbs = argparse._SubParsersAction[Any]
 
 _EPILOG = """the store is CDSS_STORE, else cdss.db in CDSS_HOME (default ./.cdss)
 
@@ -26,24 +26,9 @@ example:
   cdss ledger verify --anchors /other/volume/checkpoints.txt"""
 
 
-def add(verbs: _Verbs) -> None:
+def add(verbs: Verbs) -> None:
     """Add the verb and its acts to the command line."""
-    ledger = verbs.add_parser(
-        "ledger",
-        help="verify what was remembered, prove it, hand it out",
-        description="Verify what was remembered, prove it, hand it out.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    ledger.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
-    acts = ledger.add_subparsers(dest="act", metavar="ACT", required=True)
-
-    def act(name: str, what: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = acts.add_parser(name, help=what, description=f"{what.capitalize()}.")
-        parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
-        return parser
-
+    act = add_verb(verbs, "ledger", "verify what was remembered, prove it, hand it out", _EPILOG)
     verify = act("verify", "check every entry, proof, signature and projection")
     verify.add_argument("--key", metavar="FILE", help="the public key of the log, kept elsewhere")
     verify.add_argument("--anchors", metavar="FILE", help="checkpoints kept elsewhere, one after the other")

@@ -8,12 +8,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from cdss.cli.acts import add_verb
 from cdss.errors import UsageError
 
 if TYPE_CHECKING:
+    from cdss.cli.acts import Verbs
     from cdss.workflow.hospital import Hospital
-
-    _Verbs = argparse._SubParsersAction[Any]
 
 _EPILOG = """the password is asked for, or is the first line of stdin with --password-stdin
 
@@ -21,24 +21,9 @@ example:
   cdss users add marlow --name "Dr Ines Marlow" --role clinician"""
 
 
-def add(verbs: _Verbs) -> None:
+def add(verbs: Verbs) -> None:
     """Add the verb and its acts to the command line."""
-    verb = verbs.add_parser(
-        "users",
-        help="add, list and disable local accounts",
-        description="Add, list and disable local accounts.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    verb.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
-    acts = verb.add_subparsers(dest="act", metavar="ACT", required=True)
-
-    def act(name: str, what: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = acts.add_parser(name, help=what, description=f"{what.capitalize()}.")
-        parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
-        return parser
-
+    act = add_verb(verbs, "users", "add, list and disable local accounts", _EPILOG)
     new = act("add", "add an account")
     new.add_argument("login", metavar="LOGIN", help="the name to sign in with")
     new.add_argument("--name", required=True, help="the person's name, as signatures show it")

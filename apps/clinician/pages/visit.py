@@ -66,6 +66,7 @@ def acting(place: str) -> Iterator[None]:
     try:
         yield
     except cdss.CdssError as error:
+        print("ERR", repr(error), flush=True)
         st.session_state[f"{place}-problem"] = str(error)
         st.rerun()
 
@@ -90,6 +91,7 @@ def who_again(here: Visit, place: str) -> tuple[str | None, str]:
 
 def trying(place: str, password: str) -> None:
     """Count a try at a place. Without a password there is none: a second click finds the field empty already."""
+    print("TRY", place, bool(password), st.session_state.get(f"{place}-tries", 0), flush=True)
     if not password:
         st.session_state[f"{place}-problem"] = t("Enter your password.")
         st.rerun()
