@@ -97,6 +97,10 @@ class Case:
         """The first estimate of a person about what was last scored."""
         return next((one for one in self.estimates if one.sub == sub and one.version == self.scored_version), None)
 
+    def hides_score_from(self, sub: str, *, estimate_first: bool) -> bool:
+        """Whether a person still owes their own estimate, so that no score of this case may be shown to them."""
+        return self.has_number and estimate_first and self.estimate_of(sub) is None
+
     def is_signed(self, kind: Kind) -> bool:
         """Whether the newest decision carries a signature of a kind."""
         return any(one.kind == kind for one in self.signatures)
@@ -113,7 +117,7 @@ class Case:
         if self.expired:
             return Stage.EXPIRED
         decided = self.decided if not (self.is_signed(Kind.SIGNOFF_REJECTED) or self.is_due_again(now)) else None
-        owes = self.has_number and estimate_first and not self.estimate_of(sub)
+        owes = self.hides_score_from(sub, estimate_first=estimate_first)
         if decided:
             if self.is_signed(Kind.SECOND_SIGNED):
                 return Stage.COUNTERSIGNED
@@ -184,6 +188,10 @@ class Board:
         }  # fmt: skip
 
 
+# What shows a score: after it, an estimate of this person is no longer given unseen.
+_TELLING = frozenset({"score", "record"})
+
+
 def _ref(body: Mapping[str, Any], role: str) -> str:
     return next((str(ref["sha256"]) for ref in body["refs"] if ref["role"] == role), "")
 
@@ -244,7 +252,7 @@ def _estimated(case: Case, entry: Entry, body: Mapping[str, Any]) -> Case:
 
 
 def _viewed(case: Case, entry: Entry, body: Mapping[str, Any]) -> Case:
-    if body["data"].get("shown") not in ("score", "record") or not case.has_number:
+    if body["data"].get("shown") not in _TELLING or not case.has_number:
         return case
     return replace(case, seen={body["actor"]["sub"]: entry.seq, **(case.seen or {})})
 

@@ -58,7 +58,8 @@ def look(ports: Ports, by: Person, case_id: str) -> CaseView:
     case = find_case(ports, case_id)
     _note_opening(ports, person, case)
     stage = case.stage(person.sub, ports.now(), estimate_first=ports.policy.estimate_first)
-    hidden = stage is Stage.FACTS or not case.scored_version
+    owed = case.hides_score_from(person.sub, estimate_first=ports.policy.estimate_first)
+    hidden = not case.scored_version or (owed and stage in (Stage.FACTS, Stage.EXPIRED))
     if case.has_number and not hidden:
         _note(ports, person, case, "score")
         case = find_case(ports, case_id)

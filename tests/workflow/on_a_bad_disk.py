@@ -22,7 +22,7 @@ from cdss.settings import Settings
 from tests.workflow.at_work import FLAGGED, QUICK, SETTLING, Clock, Day
 
 PAGE = 4096
-STEPS = range(0, 40)
+STEPS = (0, 6, *range(11, 24))
 
 
 def mount(*options: str) -> None:
@@ -86,6 +86,7 @@ def read_only(template: Path, disk: Path) -> dict[str, Any]:
     marlow = day.sign_in()
     decided = day.decide(marlow, day.cases[FLAGGED])
     before = day.size
+    day.hospital.ports.store.engine.dispose()  # a disk with a file open for writing cannot be turned by hand
     mount("-o", "remount,ro", str(disk))
     said: dict[str, Any] = {"sign": attempt(lambda: day.sign(marlow, day.cases[FLAGGED], decided))}
     said["decide"] = attempt(lambda: day.decide(marlow, day.cases[SETTLING]))
