@@ -96,7 +96,7 @@ def row_of(ports: Ports, heads: dict[str, dict[str, Any]], person: Person, case:
     """One case as a person may see it on a list."""
     head = head_of(ports, heads, case.head)
     own, decided = case.estimate_of(person.sub), case.decided
-    owes = case.has_number and ports.policy.estimate_first and own is None
+    owes = case.hides_score_from(person.sub, estimate_first=ports.policy.estimate_first)
     hidden = owes and _is_open(case, stage, ports.now())
     answer = None if hidden else _summary(ports, heads, case)
     reasons = tuple(answer.get("reasons", ())) if answer else ()
