@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 BIN := .venv/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
-.PHONY: .venv demo test lint pins clean
+.PHONY: .venv demo test fuzz lint pins clean
 
 .venv: .venv/.stamp
 
@@ -26,6 +26,25 @@ demo: .venv
 
 test: .venv
 	CDSS_TEST_DATA="$(abspath $(DATA))" $(BIN)/python -m pytest
+
+# Bytes nobody thought of, in a venv of its own: atheris has no wheel for every Python. `make fuzz RUNS=3000` is a short
+# run, SEED another road. What is found new stays in .fuzz/, what breaks in .fuzz/broke-*; see tests/fuzz/.
+RUNS ?= 200000
+SEED ?= 1
+
+.venv-fuzz/.stamp: requirements/fuzz.txt
+	@echo "Setting up .venv-fuzz from the pinned requirements ..."
+	@rm -rf .venv-fuzz
+	@$(PYTHON) -m venv --without-pip .venv-fuzz
+	@$(PYTHON) -m pip --python .venv-fuzz/bin/python --disable-pip-version-check install --quiet --require-hashes --no-deps \
+		--only-binary :all: -r requirements/fuzz.txt
+	@touch $@
+
+fuzz: .venv-fuzz/.stamp
+	@for target in reader units lines; do \
+		echo "Fuzzing $$target: $(RUNS) inputs ..."; \
+		.venv-fuzz/bin/python tests/fuzz/run.py $$target .fuzz/$$target -runs=$(RUNS) -seed=$(SEED) || exit 1; \
+	done
 
 lint: .venv
 	$(BIN)/ruff check .
@@ -47,8 +66,9 @@ pins:
 	$(PYTHON) -m pip --python "$$tools/bin/python" install --quiet pip-tools==7.6.2; \
 	"$$tools/bin/"$(COMPILE) --extra test --output-file requirements/test.txt pyproject.toml; \
 	"$$tools/bin/"$(COMPILE) --constraint requirements/test.txt --output-file requirements/run.txt pyproject.toml; \
-	sed -i -e '/^$$/d' -e '/^# WARNING/,$$d' requirements/run.txt requirements/test.txt
+	"$$tools/bin/"$(COMPILE) --constraint requirements/test.txt --output-file requirements/fuzz.txt requirements/fuzz.in; \
+	sed -i -e '/^$$/d' -e '/^# WARNING/,$$d' requirements/run.txt requirements/test.txt requirements/fuzz.txt
 
 clean:
-	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .venv-fuzz .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

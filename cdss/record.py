@@ -28,6 +28,36 @@ class Counts:
         return self.used + self.not_needed + self.put_aside + self.refused
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Sent:
+    """One way in which a code was sent: under which unit, or with what in place of a quantity.
+
+    `form` is "quantity", "answer" (a coded one), "none" (neither a value nor a component has one) or "other".
+    """
+
+    key: str
+    form: str
+    system: str = ""
+    unit: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Census:
+    """A source counted by what it is made of, for a report on its quality.
+
+    `resources` counts by file, FHIR R4 type ("" for what is none) and outcome, named as in `Counts`. The rest counts the
+    Observations as sent, before any rule: `sent` each place a code stands at, `without_issued` by code; `observations`
+    and `unissued` are all of them, and those without `issued`.
+    """
+
+    resources: Mapping[tuple[str, str, str], int]
+    sent: Mapping[Sent, int]
+    without_issued: Mapping[str, int]
+    observations: int
+    unissued: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """Something that forbids any score of a record."""
@@ -94,7 +124,8 @@ class PatientRecord:
     """Patients, events, findings and counts of a source.
 
     A single patient is a record of one: the same type holds one patient or all patients of a source. `blocked` is
-    everything that forbids a score of anyone here; `source_blocks` are those of them that forbid every score.
+    everything that forbids a score of anyone here; `source_blocks` are those of them that forbid every score. `census`
+    is there only where the source was read with one.
     """
 
     place: str
@@ -104,6 +135,7 @@ class PatientRecord:
     counts: Counts
     blocked: Sequence[Block] = ()
     source_blocks: Sequence[Block] = ()
+    census: Census | None = None
 
     @property
     def subjects(self) -> tuple[str, ...]:

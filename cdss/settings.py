@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Settings:
     """
 
     home: str = ".cdss"
-    store: str = ""
+    store: str = field(default="", repr=False)  # may hold a password
     host: str = "127.0.0.1"
     port: int = 8501
     public_url: str = ""
@@ -53,7 +53,8 @@ class Settings:
     @property
     def url(self) -> str:
         """How a browser reaches the app."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
 
 
 def read_settings(file: str | Path | None = None, variables: Mapping[str, str] | None = None, **given: Any) -> Settings:
@@ -105,6 +106,6 @@ def _of_file(file: str | Path | None) -> dict[str, Any]:
 
 def _port(value: object) -> int:
     text = str(value)
-    if not text.isdecimal() or not 0 <= int(text) <= _MOST:
+    if not (text.isascii() and text.isdecimal()) or not 0 <= int(text) <= _MOST:
         raise UsageError(f"The setting port is a whole number from 0 to {_MOST}.")
     return int(text)

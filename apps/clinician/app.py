@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from apps.clinician.pages import audit, guide, records, review, second, worklist
-from apps.clinician.pages.visit import Visit, visit
+from apps.clinician.screens import audit, guide, records, review, second, try_file, worklist
+from apps.clinician.screens.visit import Visit, visit
 from apps.clinician.views.facts import picture
 from apps.clinician.views.frame import MARK, notice
 from apps.clinician.views.text import say, show_text
@@ -21,6 +21,7 @@ MENU = (
     (second.place, "Second signature", "second sign"),
     (records.place, "Records", "view decision record"),
     (audit.place, "Audit", "read audit"),
+    (try_file.place, "Try a file", "try a file"),
     (guide.place, "Help", "view help"),
 )
 
@@ -53,12 +54,17 @@ def watch(here: Visit) -> None:
         st.rerun()
 
 
+def _shown(here: Visit, act: str) -> bool:
+    """Whether a page is in the menu: by role, and the trying of files in the demo only."""
+    return here.hospital.may(here.person, act) and (act != "try a file" or here.hospital.synthetic)
+
+
 def main() -> None:
     """Draw one run."""
     st.set_page_config(page_title="cdss", page_icon=str(HERE / "static" / "icon.png"), layout="wide")
     st.html(HERE / "style.css")
     here = visit()
-    shown = [(place(), name) for place, name, act in MENU if here.hospital.may(here.person, act)]
+    shown = [(place(), name) for place, name, act in MENU if _shown(here, act)]
     pages = [page for page, _ in shown]
     if not here.hospital.may(here.person, "view worklist"):
         pages.insert(0, st.Page(lambda: st.switch_page(shown[0][0]), title="cdss", url_path="start", default=True))

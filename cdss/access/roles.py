@@ -55,6 +55,7 @@ class Act(StrEnum):
     CHANGE_POLICY = "change policy"
     BACK_UP = "back up"
     SEE_SYSTEM = "see system state"
+    TRY_FILE = "try a file"
     HELP = "view help"
 
 

@@ -31,20 +31,20 @@ def run(arguments: argparse.Namespace) -> None:
     """Make the demo hospital, and serve it or try it."""
     settings = read_settings(home=arguments.dir, port=0 if arguments.smoke else arguments.port)
     settings = replace(settings, environment=settings.environment or "Harbour Vale, demo hospital")
-    opened = listen(settings)
-    settings = replace(settings, port=opened.getsockname()[1])
-    with start_demo(settings) as hospital:
-        make_ready(hospital)
-        if arguments.smoke:
-            with serving(hospital, settings, opened):
-                _report(_try(hospital, settings), as_json=arguments.json)
-            return
-        if arguments.json:
-            logins = {one.login: [one.role, *one.also] for one in demo_staff()}
-            print(json.dumps({"url": settings.url, "logins": logins, "password": PASSWORD}), flush=True)
-        else:
-            print(_welcome(settings), flush=True)
-        serve(hospital, settings, opened)
+    with listen(settings) as opened:
+        settings = replace(settings, port=opened.getsockname()[1])
+        with start_demo(settings) as hospital:
+            make_ready(hospital)
+            if arguments.smoke:
+                with serving(hospital, settings, opened):
+                    _report(_try(hospital, settings), as_json=arguments.json)
+                return
+            if arguments.json:
+                logins = {one.login: [one.role, *one.also] for one in demo_staff()}
+                print(json.dumps({"url": settings.url, "logins": logins, "password": PASSWORD}), flush=True)
+            else:
+                print(_welcome(settings), flush=True)
+            serve(hospital, settings, opened)
 
 
 def _welcome(settings: Settings) -> str:

@@ -13,8 +13,7 @@ from cdss.settings import read_settings
 def run(arguments: argparse.Namespace) -> None:
     """Serve until Ctrl-C."""
     settings = read_settings(port=arguments.port)
-    opened = listen(settings)
-    with open_hospital(settings) as hospital:
+    with listen(settings) as opened, open_hospital(settings) as hospital:
         make_ready(hospital)
         said = json.dumps({"url": settings.url}) if arguments.json else f"cdss is at {settings.url} (Ctrl-C stops it)"
         print(said, flush=True)

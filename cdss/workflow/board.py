@@ -12,6 +12,7 @@ from typing import Any
 
 from cdss.domain.instant import parse_index_time
 from cdss.domain.review import CLOSED, Outcome, Stage
+from cdss.errors import IntegrityError, UsageError
 from cdss.ledger.kinds import Entry, Kind
 from cdss.ledger.reading import LedgerReader
 
@@ -151,10 +152,20 @@ class Board:
         self.synthetic = False
 
     def refresh(self) -> Board:
-        """Read what was added since."""
+        """Read what was added since.
+
+        Raises
+        ------
+        IntegrityError
+            At an entry that cannot be read; nothing behind it counts.
+        """
         with self._lock:
             for entry in self._reader.entries(self._seq + 1):
-                self._take(entry)
+                try:
+                    self._take(entry)
+                except (ValueError, LookupError, TypeError, AttributeError, UsageError) as error:
+                    what = "cannot be read. Keep the store as it is, and run cdss ledger verify"
+                    raise IntegrityError(f"entry {entry.seq}: {what}.") from error
                 self._seq = entry.seq
         return self
 

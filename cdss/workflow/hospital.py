@@ -9,13 +9,14 @@ from cdss.access import Act, Person, Role, SignedIn, allowed, require
 from cdss.domain.instant import parse_index_time
 from cdss.domain.recommendation import Policy, Recommendation
 from cdss.domain.review import Outcome, ReviewDecision
-from cdss.errors import StaleDecisionError, UsageError
+from cdss.errors import CdssError, StaleDecisionError, UsageError
 from cdss.ledger.kinds import Actor, Entry
 from cdss.workflow import drafts, intake, registry, review
 from cdss.workflow.audit import AuditPage, Filter, Verdict, export_ledger, search, verify_now
 from cdss.workflow.decision_record import DecisionRecord, print_record, read_frozen, read_record, records_of
 from cdss.workflow.ports import Ports, Vocabulary, vocabulary
 from cdss.workflow.recording import CaseView, about_model, is_stale
+from cdss.workflow.trying import try_file
 from cdss.workflow.worklist import Row, second_queue, worklist
 
 
@@ -282,6 +283,11 @@ class Hospital:
         require(by, Act.READ_AUDIT)
         return self.ports.keys.pseudonym(subject)
 
+    def try_file(self, by: Person, name: str, content: bytes, *, subject: str = "", index_time: str) -> dict[str, Any]:
+        """What this version makes of a FHIR file; in the demo only, and nothing of the file is kept."""
+        model = next((one["name"] for one in self.about()), "")
+        return try_file(self.ports, by, name, content, model=model, subject=subject, index_time=index_time)
+
     def check_ledger(self) -> Verdict:
         """Run the separate verifier before work begins; a broken ledger is read only from then on."""
         return verify_now(self.ports, None)
@@ -297,8 +303,12 @@ class Hospital:
         reasons = []
         if store.read_only:
             reasons.append(f"read-only, since {store.read_only}")
-        live = [name for name, known in self.ports.board.refresh().models.items() if known["state"] == "live"]
-        if not live:
-            reasons.append("no release is live")
+        live = []
+        try:
+            live = [name for name, known in self.ports.board.refresh().models.items() if known["state"] == "live"]
+            if not live:
+                reasons.append("no release is live")
+        except CdssError as error:
+            reasons.append(str(error))
         state = {"status": "ok"} if not reasons else {"status": "unavailable", "reasons": reasons}
         return not reasons, state | {"entries": self.ports.board.size, "models": live}

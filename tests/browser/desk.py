@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import cdss
     from browser.ward import Ward
 
-# Streamlit looks for its server below the path of a page too, and finds it on the second try. A library of its own tries
-# once a page whether WebAssembly is allowed and goes on without it; no script is let in for that.
+# Streamlit looks for its server below the path of a page too, and finds it on the second try. A library of its own
+# tries once a page whether WebAssembly is allowed and goes on without it; no script is let in for that.
 _HARMLESS = re.compile(
     r"status of 404 .* http://127\.0\.0\.1:\d+/[^?]+/_stcore/(health|host-config)$|^error: CSP script-src wasm-eval $"
 )
@@ -81,6 +81,7 @@ class Desk:
         """Open a case by its address and wait for the patient's banner."""
         self.go(f"/review?case={case}")
         self.is_patient(case)
+        self.still()
 
     def another_tab(self) -> Desk:
         return Desk(self.page.context.new_page(), self.ward, self.by, self.watch)

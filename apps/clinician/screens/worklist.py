@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 import cdss
-from apps.clinician.pages.visit import card, clear_desk, go, visit
+from apps.clinician.screens.visit import card, clear_desk, go, visit
 from apps.clinician.views.frame import page_title
 from apps.clinician.views.text import say, seconds
 from apps.clinician.views.worklist import group_card, heading, table_rows
@@ -89,7 +89,7 @@ def _table(rows: list[cdss.Row], now: int) -> None:
     )  # fmt: skip
     picked = chosen["selection"]["rows"]
     if picked and st.button(t("Open this case"), key="worklist-open", type="primary"):
-        from apps.clinician.pages.review import place as review
+        from apps.clinician.screens.review import place as review
 
         go(review(), case=rows[picked[0]].case)
 

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 import cdss
-from apps.clinician.pages.visit import Visit, acting, card, go, problem, trying, visit, who_again
+from apps.clinician.screens.visit import Visit, acting, card, go, problem, trying, visit, who_again
 from apps.clinician.views import record as records
 from apps.clinician.views.frame import banner, page_title, title
 from apps.clinician.views.text import birth, label_text, moment, say, show_text, when
@@ -47,7 +47,7 @@ def page() -> None:
 
 
 def _form(here: Visit, found: cdss.DecisionRecord) -> None:
-    from apps.clinician.pages.records import record_place
+    from apps.clinician.screens.records import record_place
 
     patient, decided = found.record["patient"], found.decided
     born, _ = birth(patient["birth_date"], moment(here.now))

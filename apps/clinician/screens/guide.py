@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 import cdss
-from apps.clinician.pages.visit import card, visit
+from apps.clinician.screens.visit import card, visit
 from apps.clinician.views import guide as guides
 from apps.clinician.views.frame import page_title, title
 from apps.clinician.views.text import say

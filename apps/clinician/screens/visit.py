@@ -46,7 +46,9 @@ def visit() -> Visit:
     if person is None:
         if left := st.session_state.pop(LEFT, None):
             left()
-        why = "After 15 minutes without activity, or in another tab. What you had typed is kept. Sign in again and go on."
+        why = (
+            "After 15 minutes without activity, or in another tab. What you had typed is kept. Sign in again and go on."
+        )
         st.html(notice("stop", "You are signed out.", why))
         st.html(f'<p><a class="act" href="{escape(_address())}" target="_self">{say("Sign in")}</a></p>')
         st.stop()
@@ -55,7 +57,7 @@ def visit() -> Visit:
 
 
 def _address() -> str:
-    """This very page, within the app; whoever is not signed in is asked to, and comes back here."""
+    """The page asked for, within the app; whoever is not signed in is asked to, and comes back here."""
     query = urlencode(st.query_params.to_dict())
     return (urlsplit(st.context.url or "").path or "/") + (f"?{query}" if query else "")
 
@@ -66,7 +68,6 @@ def acting(place: str) -> Iterator[None]:
     try:
         yield
     except cdss.CdssError as error:
-        print("ERR", repr(error), flush=True)
         st.session_state[f"{place}-problem"] = str(error)
         st.rerun()
 
@@ -91,7 +92,6 @@ def who_again(here: Visit, place: str) -> tuple[str | None, str]:
 
 def trying(place: str, password: str) -> None:
     """Count a try at a place. Without a password there is none: a second click finds the field empty already."""
-    print("TRY", place, bool(password), st.session_state.get(f"{place}-tries", 0), flush=True)
     if not password:
         st.session_state[f"{place}-problem"] = t("Enter your password.")
         st.rerun()

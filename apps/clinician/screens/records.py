@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 import cdss
-from apps.clinician.pages.visit import Visit, acting, card, problem, trying, visit, who_again
+from apps.clinician.screens.visit import Visit, acting, card, problem, trying, visit, who_again
 from apps.clinician.views import record as records
 from apps.clinician.views.facts import source_table
 from apps.clinician.views.frame import banner, page_title, tag, title, verdict_row

@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 import cdss
-from apps.clinician.pages import deciding, signing, typed
-from apps.clinician.pages.visit import STEPS, Visit, acting, card, go, on_desk, problem, take_desk, visit
+from apps.clinician.screens import deciding, signing, typed
+from apps.clinician.screens.visit import STEPS, Visit, acting, card, go, on_desk, problem, take_desk, visit
 from apps.clinician.views import answer as answers
 from apps.clinician.views import reasons
 from apps.clinician.views.facts import fact_table, frozen_words, history, source_table
@@ -23,7 +23,7 @@ def page() -> None:
     case = st.query_params.get("case", "")
     view = here.hospital.look(here.person, case)
     if view.stage in (cdss.Stage.SIGNED, cdss.Stage.COUNTERSIGNED, cdss.Stage.NOTED):
-        from apps.clinician.pages.records import record_place
+        from apps.clinician.screens.records import record_place
 
         go(record_place(), case=case)
     with st.container(key="banner"):

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 import cdss
-from apps.clinician.pages.visit import acting, card, problem, visit
+from apps.clinician.screens.visit import acting, card, problem, visit
 from apps.clinician.views import audit as audits
 from apps.clinician.views.frame import page_title
 from apps.clinician.views.text import say

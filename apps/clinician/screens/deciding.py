@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 import cdss
-from apps.clinician.pages import typed
-from apps.clinician.pages.visit import Visit, acting, card, problem
+from apps.clinician.screens import typed
+from apps.clinician.screens.visit import Visit, acting, card, problem
 from apps.clinician.views.frame import title
 from apps.clinician.views.text import moment, say, show_text
 from apps.clinician.words import t

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 import cdss
-from apps.clinician.pages.visit import LEFT, Visit, acting
+from apps.clinician.screens.visit import LEFT, Visit, acting
 
 
 def restore(here: Visit, view: Any, keys: Mapping[str, str], place: str) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from apps.clinician.pages.records import record_place
-from apps.clinician.pages.visit import Visit, acting, card, go, problem, trying, who_again
+from apps.clinician.screens.records import record_place
+from apps.clinician.screens.visit import Visit, acting, card, go, problem, trying, who_again
 from apps.clinician.views import record as records
 from apps.clinician.views.frame import notice, title
 from apps.clinician.views.text import birth, clock, in_threes, label_text, moment, say, seconds, show_text

@@ -1,0 +1,216 @@
+"""A source read and counted: what became of the resources of each file and type, and what was sent before any rule.
+
+The Observations are counted in a second pass of their own, over a handful of fields, so that the count owes nothing to
+the reader whose work it stands beside.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType, field
+
+from cdss.errors import InputRefusedError
+from cdss.fhir.concept import keys_of
+from cdss.fhir.elements import RESOURCE_TYPES
+from cdss.fhir.files import Source, SourceFile, open_source, read_document, read_lines
+from cdss.fhir.gather import Disposition
+from cdss.fhir.read import _Reader
+from cdss.fhir.schema import CodeableConcept
+from cdss.fhir.settle import settle
+from cdss.record import Census, PatientRecord, Sent
+from cdss.units import analytes
+
+_OUTCOMES = {outcome.value: outcome.name.lower() for outcome in Disposition}
+_DISTINCT = 100_000  # ways to send a code that are told apart; hostile input may make up more
+_CODES_OF = {analyte.name: frozenset(analyte.codes) for analyte in analytes()}
+# One result under both codes is read as the more exact one, and so counted as that.
+_PULSE, _ARTERIAL = _CODES_OF["oxygen_saturation_pulse_oximetry"], _CODES_OF["oxygen_saturation_arterial"]
+
+
+class _Quantity(Struct):
+    system: str | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    unit: str | UnsetType = UNSET
+
+
+class _Part(Struct, rename="camel"):
+    code: CodeableConcept | UnsetType = UNSET
+    value_quantity: _Quantity | UnsetType = UNSET
+    value_codeable_concept: Raw | UnsetType = UNSET
+    value_integer: Raw | UnsetType = UNSET
+    value_string: Raw | UnsetType = UNSET
+    value_boolean: Raw | UnsetType = UNSET
+    value_range: Raw | UnsetType = UNSET
+    value_ratio: Raw | UnsetType = UNSET
+    value_sampled_data: Raw | UnsetType = UNSET
+    value_time: Raw | UnsetType = UNSET
+    value_date_time: Raw | UnsetType = UNSET
+    value_period: Raw | UnsetType = UNSET
+
+
+class _Result(_Part, rename="camel"):
+    resource_type: str = ""
+    issued: Raw | UnsetType = UNSET
+    component: tuple[_Part, ...] = ()
+
+
+class _Entry(Struct):
+    resource: Raw | UnsetType = UNSET
+
+
+class _Bundle(Struct):
+    kind: str = field(name="resourceType", default="")
+    entry: tuple[_Entry, ...] = ()
+
+
+_result = msgspec.json.Decoder(_Result).decode
+_bundle = msgspec.json.Decoder(_Bundle).decode
+_FORMS = tuple(
+    name for name in _Part.__struct_fields__ if name.startswith("value_") and name not in ("value_quantity",)
+)
+
+
+def read_counted(
+    path: str | Path | Source,
+    *,
+    index_time: int | None = None,
+    strict: bool = False,
+    progress: Callable[[int], Any] = lambda size: None,
+) -> PatientRecord:
+    """Like `read` for all patients of a source, with a census of it.
+
+    Raises
+    ------
+    SourceNotFoundError, InputRefusedError
+        As `read` does.
+    """
+    source = path if isinstance(path, Source) else open_source(path)
+    reader, ends = _Reader(source, strict, progress), []
+    for file in source.files:
+        try:
+            reader.read_file(file)
+        except InputRefusedError as error:
+            if not source.is_directory:
+                raise
+            reader.refuse_file(file, error)
+        ends.append(len(reader.found.sources))
+    for place in reader.found.incomplete:
+        reader.block(place, "the server says that it did not send everything")
+    record = settle(
+        reader.found,
+        source.place,
+        blocked=reader.blocked,
+        subject=None,
+        index_time=index_time,
+        closed=reader.is_one_bundle,
+    )
+    resources: Counter[tuple[str, str, str]] = Counter()
+    names, dispositions, start = reader.found.sources, reader.found.dispositions, 0
+    for file, end in zip(source.files, ends, strict=True):
+        for name, number in zip(names[start:end], dispositions[start:end], strict=True):
+            resources[file.name, _type_of(name), _OUTCOMES[number]] += 1
+        start = end
+    return replace(record, census=_Survey().over(source, resources))
+
+
+def _type_of(name: str) -> str:
+    """The type in `Type/id`, or in `Type at place`; nothing where there was no resource of FHIR R4."""
+    kind = name.partition("/")[0].partition(" at ")[0]
+    return kind if kind in RESOURCE_TYPES else ""
+
+
+class _Survey:
+    """Counts of the Observations of a source as they were sent."""
+
+    def __init__(self) -> None:
+        self.sent: Counter[Sent] = Counter()
+        self.without_issued: Counter[str] = Counter()
+        self.observations = self.unissued = 0
+
+    def over(self, source: Source, resources: Counter[tuple[str, str, str]]) -> Census:
+        for file in source.files:
+            try:
+                for raw in _observations(file):
+                    self._take(raw)
+            except InputRefusedError:
+                continue  # read up to where it could be; the reader has said so already
+        return Census(
+            resources=resources,
+            sent=self.sent,
+            without_issued=self.without_issued,
+            observations=self.observations,
+            unissued=self.unissued,
+        )
+
+    def _take(self, raw: bytes | Raw) -> None:
+        try:
+            result = _result(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return  # not one of the shapes counted here; the reader says what is wrong with it
+        if result.resource_type != "Observation":
+            return
+        self.observations += 1
+        keys = self._count(result, has_parts=bool(result.component))
+        if result.issued is UNSET:
+            self.unissued += 1
+            self.without_issued.update(keys)
+        for part in result.component:
+            self._count(part, has_parts=False)
+
+    def _count(self, part: _Part, *, has_parts: bool) -> tuple[str, ...]:
+        keys = keys_of(part.code)
+        if not _PULSE.isdisjoint(keys):
+            keys = tuple(key for key in keys if key not in _ARTERIAL)
+        quantity = part.value_quantity
+        if not isinstance(quantity, UnsetType):
+            form, unit = "quantity", (_text(quantity.system), _text(quantity.code), _text(quantity.unit))
+        elif has_parts and all(getattr(part, name) is UNSET for name in _FORMS):
+            return keys  # a panel: its values stand in its components
+        else:
+            unit, form = ("", "", ""), "none"
+            if part.value_codeable_concept is not UNSET:
+                form = "answer"
+            elif any(getattr(part, name) is not UNSET for name in _FORMS):
+                form = "other"
+        for key in keys:
+            way = Sent(key=key, form=form, system=unit[0], unit=unit[1], text=unit[2])
+            if way not in self.sent and len(self.sent) >= _DISTINCT:
+                way = Sent(key=key, form=form)
+            self.sent[way] += 1
+        return keys
+
+
+def _text(value: str | UnsetType) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _observations(file: SourceFile) -> Iterator[bytes | Raw]:
+    """The resources of a file that may be Observations, undecoded."""
+    if not file.is_ndjson:
+        yield from _unpacked(read_document(file, lambda size: None))
+        return
+    for _, line in read_lines(file, lambda size: None):
+        if b'"Bundle"' in line:
+            yield from _unpacked(line)
+        elif b'"Observation"' in line:
+            yield line
+
+
+def _unpacked(raw: bytes | Raw) -> Iterator[bytes | Raw]:
+    try:
+        bundle = _bundle(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        yield raw
+        return
+    if bundle.kind != "Bundle":
+        yield raw
+        return
+    for entry in bundle.entry:
+        if not isinstance(entry.resource, UnsetType):
+            yield from _unpacked(entry.resource)
