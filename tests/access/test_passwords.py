@@ -102,10 +102,10 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(tmp_path) -> None:
     slow.accounts.disable(OPERATOR, "closed")
 
     def took(login: str) -> float:
-        begun = time.perf_counter()
+        begun = time.thread_time()  # work, not waiting: a busy machine is no difference between two names
         with pytest.raises(Exception, match="not right"):
             slow.sessions.sign_in(login, OTHER)
-        return time.perf_counter() - begun
+        return time.thread_time() - begun
 
     names = ["marlow", "nobody", "closed", "no\0body"]
     least = dict.fromkeys(names, 9.0)

@@ -16,8 +16,8 @@ from typing import Any
 
 from cdss.errors import CdssError
 from cdss.fhir import files
+from cdss.fhir.census import read_counted
 from cdss.fhir.files import read_lines, source_of
-from cdss.fhir.read import read
 from cdss.units import analytes, convert, read_unit
 
 DEPTH_LIMIT = 64
@@ -31,7 +31,7 @@ def check_reader(data: bytes) -> None:
     raw = data[2:]
     source = source_of(raw, "input.ndjson" if lines else "input.json")
     try:
-        record = read(source, index_time=LATER if asks else None)
+        record = read_counted(source, index_time=LATER if asks else None)
     except CdssError as error:
         _check_error(error)
         return
@@ -42,8 +42,14 @@ def check_reader(data: bytes) -> None:
     assert counts.events == len(events)
     assert (events.effective <= events.known).all(), "known before it was true"
     assert not any(math.isinf(value) for value in events.value.tolist()), "an infinite value"
+    assert record.census is not None
+    parts: dict[str, int] = {}
+    for (_, _, outcome), number in record.census.resources.items():
+        parts[outcome] = parts.get(outcome, 0) + number
+    assert sum(parts.values()) == counts.resources
+    assert all(getattr(counts, outcome) == number for outcome, number in parts.items())
     sources = {int(number) for number in events.source}
-    patients = sum(not any(block.reason == "patient-unusable" for block in p.blocks) for p in record.patients.values())
+    patients = sum(n for (_, kind, o), n in record.census.resources.items() if (kind, o) == ("Patient", "used"))
     assert counts.used == len(sources) + patients, "used: those an event came of, and the patients"
     for rejection in record.rejections:
         json.dumps(rejection.to_dict())
