@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 BIN := .venv/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
-.PHONY: .venv demo test fuzz lint pins clean
+.PHONY: .venv demo test fuzz lint docs pins clean
 
 .venv: .venv/.stamp
 
@@ -52,6 +52,11 @@ lint: .venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive --severity-level medium .
+	$(BIN)/python -m cdss.codes.lint
+
+# The pages that are written from data.
+docs: .venv
+	$(BIN)/python -m cdss.codes.page > docs/reference/codes.md
 
 # Pins stay where they still fit; `make pins UPGRADE=1` takes the newest. Run it with the oldest Python supported.
 # nvidia-nccl-cu12, 469 MB for GPUs only, stays out, whatever pip-compile warns of it: the lists are installed

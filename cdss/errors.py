@@ -5,6 +5,7 @@
     CdssError
     ├── UsageError               the caller asked for something that does not exist or cannot be read (exit 2)
     │   ├── SourceNotFoundError  no such path
+    │   ├── CodeMapError         a row of a hospital's code map cannot be proved
     │   ├── CohortError          a cohort or outcome row is not usable
     │   ├── SpecError            a model's spec.toml breaks its own rules
     │   ├── UnknownModelError    no such model or release
@@ -44,6 +45,14 @@ class SourceNotFoundError(UsageError):
 
     def __init__(self, path: object) -> None:
         super().__init__(f"{path}: no such file or directory. Check the path and try again.")
+
+
+class CodeMapError(UsageError):
+    """A row of a hospital's code map cannot be proved, so the map as a whole is not used."""
+
+    def __init__(self, *, place: str, reason: str, remedy: str) -> None:
+        self.place, self.reason, self.remedy = place, reason, remedy
+        super().__init__(f"{place}: {reason}. {remedy}")
 
 
 class CohortError(UsageError):

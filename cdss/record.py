@@ -46,9 +46,9 @@ class Sent:
 class Census:
     """A source counted by what it is made of, for a report on its quality.
 
-    `resources` counts by file, FHIR R4 type ("" for what is none) and outcome, named as in `Counts`. The rest counts the
-    Observations as sent, before any rule: `sent` each place a code stands at, `without_issued` by code; `observations`
-    and `unissued` are all of them, and those without `issued`.
+    `resources` counts by file, FHIR R4 type ("" for what is none) and outcome, named as in `Counts`. The rest counts
+    the Observations as sent, before any rule: `sent` each place a code stands at, `without_issued` by code;
+    `observations` and `unissued` are all of them, and those without `issued`.
     """
 
     resources: Mapping[tuple[str, str, str], int]

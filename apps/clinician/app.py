@@ -15,7 +15,7 @@ from apps.clinician.views.text import say, show_text
 from apps.clinician.words import t
 
 HERE = Path(__file__).parent
-_LOOK_S = 15
+_LOOK_S = 5
 MENU = (
     (worklist.place, "Worklist", "view worklist"),
     (second.place, "Second signature", "second sign"),

@@ -41,6 +41,7 @@ _IMPORTS = ("altair", "pandas", "shap", "xgboost", "sklearn")
 _TIDY_S = 60
 _CLOSED = 4401
 _FORM_LIMIT = 8192
+_UNKEPT = (b"cache-control", b"no-store")
 
 
 def make_app(hospital: cdss.Hospital, settings: cdss.Settings) -> Any:
@@ -252,9 +253,12 @@ class _Guard:
     def _sending(self, send: Send) -> Send:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                given = {name.lower() for name, _ in message["headers"]}
-                ours = [pair for pair in self.headers if pair[0] not in given]
-                message["headers"] = [*message["headers"], *ours]
+                headers = list(message["headers"])
+                if any(name == b"content-type" and value.startswith(b"text/html") for name, value in headers):
+                    # After a sign-out, "back" asks here again instead of showing what the browser has kept.
+                    headers = [pair for pair in headers if pair[0] != b"cache-control"] + [_UNKEPT]
+                given = {name.lower() for name, _ in headers}
+                message["headers"] = headers + [pair for pair in self.headers if pair[0] not in given]
             await send(message)
 
         return sending

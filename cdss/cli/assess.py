@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from cdss.cli.mapping import given_map, map_line
 from cdss.cli.output import counted, keep_apart, print_json, progress, show, source_size, whole_file
+from cdss.codes import CodeMap
 from cdss.errors import UsageError
 from cdss.fhir.read import read, sole_subject, subject_name
 from cdss.record import PatientRecord
@@ -21,28 +23,31 @@ _BATCH = 500
 def run(arguments: argparse.Namespace) -> None:
     """Assess a cohort, or one patient."""
     suffix = _suffix(arguments.out)
-    keep_apart(arguments.out, arguments.source, arguments.cohort)
+    keep_apart(arguments.out, arguments.source, arguments.cohort, arguments.map)
     if bool(arguments.cohort) == bool(arguments.index_time):
         raise UsageError("say whom and when: either --cohort FILE, or --index-time T with --subject ID.")
     if arguments.cohort and arguments.subject:
         raise UsageError("--subject goes with --index-time; a cohort file names its own subjects.")
     rows = read_cohort(arguments.cohort) if arguments.cohort else []
+    code_map = given_map(arguments)
     model = load_model(arguments.model)
     with progress("reading", source_size(arguments.source), "B", quiet=arguments.json) as advance:
-        record = read(arguments.source, subject=arguments.subject, progress=advance)
+        record = read(arguments.source, subject=arguments.subject, code_map=code_map, progress=advance)
     if not arguments.cohort:
         subject = arguments.subject or sole_subject(record)
         rows = [cohort_row(subject, arguments.index_time, place="--index-time")]
     with progress("assessing", len(rows), "patients", quiet=arguments.json) as advance:
         answers = _answers(model, record, rows, advance)
         if arguments.out:
-            _report(arguments, _write(arguments.out, suffix, answers))
+            _report(arguments, _write(arguments.out, suffix, answers), code_map)
         elif arguments.json:
             found = list(answers)
             print_json(found if arguments.cohort else found[0])
         else:
             for answer in answers:
                 print(_line(answer))
+            if code_map is not None:
+                print(map_line(code_map))
 
 
 def _answers(
@@ -54,18 +59,20 @@ def _answers(
         advance(len(batch))
 
 
-def _report(arguments: argparse.Namespace, kinds: Counter[str]) -> None:
+def _report(arguments: argparse.Namespace, kinds: Counter[str], code_map: CodeMap | None) -> None:
     summary = {"out": arguments.out, "estimates": kinds["estimate"], "abstentions": kinds["abstention"]}
     if arguments.json:
-        print_json(summary)
+        print_json(summary if code_map is None else {**summary, "code_map": code_map.to_dict()})
     else:
         both = f"{counted(kinds['estimate'], 'estimate')} and {counted(kinds['abstention'], 'abstention')}"
         print(f"{both} in {arguments.out}")
+        if code_map is not None:
+            print(map_line(code_map))
 
 
 def read_one(arguments: argparse.Namespace) -> tuple[Any, list[CohortRow]]:
     """The record and the one question of a verb about one patient."""
-    record = read(arguments.source, subject=arguments.subject)
+    record = read(arguments.source, subject=arguments.subject, code_map=given_map(arguments))
     subject = subject_name(arguments.subject) if arguments.subject else sole_subject(record)
     return record, [cohort_row(subject, arguments.index_time, place="--index-time")]
 

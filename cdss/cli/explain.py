@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from cdss.cli.assess import read_one
+from cdss.cli.mapping import given_map, map_line
 from cdss.cli.output import print_json, show
 from cdss.risk.words import span_words
 from cdss.workflow.model import load_model
@@ -22,6 +23,8 @@ def run(arguments: argparse.Namespace) -> None:
     reference = answer["model"]
     print(f"{model.spec.title}: {show(answer['subject'])} at {answer['index_time']}")
     print(f"model {reference['name']} {reference['version']} ({reference['digest'][:19]}), {answer['release_state']}")
+    if (code_map := given_map(arguments)) is not None:
+        print(map_line(code_map))
     print()
     if answer["kind"] == "abstention":
         _print_abstention(answer)

@@ -67,6 +67,10 @@ def _source(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("source", metavar="SOURCE", help="a Bundle, a resource, an NDJSON file, or a directory of them")
 
 
+def _map(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--map", metavar="FILE", help="what the hospital's own codes mean: CSV or a ConceptMap")
+
+
 def _read(verbs: _Verbs) -> None:
     what = "read FHIR into events, and say what became of every resource"
     verb = _verb(verbs, "read", what, "cdss read export/ --rejections rejections.ndjson")
@@ -75,8 +79,10 @@ def _read(verbs: _Verbs) -> None:
     verb.add_argument("--index-time", metavar="T", help="put aside what was not known by then (ISO 8601 with offset)")
     verb.add_argument("--lookback", metavar="PT24H", help="how far back values are listed (needs --index-time)")
     verb.add_argument("--strict", action="store_true", help="also validate with fhir.resources")
+    _map(verb)
     verb.add_argument("--out", metavar="EVENTS.parquet", help="write the events")
     verb.add_argument("--rejections", metavar="FILE.ndjson", help="write every rejection")
+    verb.add_argument("--unmapped", metavar="FILE.csv", help="write the codes that nothing reads, by frequency")
 
 
 def _dataset(verbs: _Verbs) -> None:
@@ -99,6 +105,7 @@ def _assess(verbs: _Verbs) -> None:
     verb.add_argument("--index-time", metavar="T", help="when the question is asked (ISO 8601 with offset)")
     verb.add_argument("--out", metavar="FILE", help="write FILE.ndjson or FILE.parquet")
     verb.add_argument("--engine", choices=("local",), default="local", help="where features are built")
+    _map(verb)
 
 
 def _explain(verbs: _Verbs) -> None:
@@ -109,6 +116,7 @@ def _explain(verbs: _Verbs) -> None:
     verb.add_argument("--model", metavar="NAME", required=True, help="name, name@version, or the path of a release")
     verb.add_argument("--subject", metavar="ID", help="one patient: ID or Patient/ID")
     verb.add_argument("--index-time", metavar="T", required=True, help="when the question is asked")
+    _map(verb)
 
 
 def _train(verbs: _Verbs) -> None:
@@ -127,6 +135,7 @@ def _train(verbs: _Verbs) -> None:
         "--outcomes", metavar="FILE", required=True, help="subject,index_time[,encounter],outcome (0 or 1)"
     )
     verb.add_argument("--out", metavar="RELEASE_DIR", required=True, help="a new or empty directory")
+    _map(verb)
 
 
 def _demo(verbs: _Verbs) -> None:

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections import Counter
 
+from cdss.cli.mapping import given_map, map_line, unmapped_line, write_unmapped
 from cdss.cli.output import counted, keep_apart, print_json, progress, show, source_size, whole_file
 from cdss.domain.instant import parse_duration, parse_index_time
 from cdss.errors import UsageError
@@ -16,18 +17,23 @@ from cdss.workflow.reading import events_table, read_report
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, report, and write what was asked for."""
-    keep_apart(arguments.out, arguments.source, arguments.rejections)
-    keep_apart(arguments.rejections, arguments.source)
+    keep_apart(arguments.out, arguments.source, arguments.rejections, arguments.unmapped, arguments.map)
+    keep_apart(arguments.rejections, arguments.source, arguments.unmapped, arguments.map)
+    keep_apart(arguments.unmapped, arguments.source, arguments.map)
+    if arguments.unmapped and arguments.subject:
+        raise UsageError("--unmapped counts the codes of a whole source. Leave out --subject.")
     index_time = None if arguments.index_time is None else parse_index_time(arguments.index_time)
     lookback = None if arguments.lookback is None else parse_duration(arguments.lookback)
     if lookback is not None and index_time is None:
         raise UsageError("--lookback counts back from --index-time. Give both, or neither.")
+    code_map = given_map(arguments)
     with progress("reading", source_size(arguments.source), "B", quiet=arguments.json) as advance:
         record = read(
             arguments.source,
             subject=arguments.subject,
             index_time=index_time,
             strict=arguments.strict,
+            code_map=code_map,
             progress=advance,
         )
     if arguments.out:
@@ -39,11 +45,17 @@ def run(arguments: argparse.Namespace) -> None:
         with whole_file(arguments.rejections) as scratch, scratch.open("w", encoding="utf-8") as lines:
             for rejection in record.rejections:
                 lines.write(json.dumps(rejection.to_dict(), ensure_ascii=False) + "\n")
+    found = write_unmapped(arguments, code_map) if arguments.unmapped else None
     subject = subject_name(arguments.subject) if arguments.subject else None
     if arguments.json:
-        print_json(read_report(record, subject=subject, index_time=index_time, lookback=lookback))
-    else:
-        _print(record)
+        report = read_report(record, subject=subject, index_time=index_time, lookback=lookback, code_map=code_map)
+        print_json(report if found is None else {**report, "unmapped": found.to_dict()})
+        return
+    _print(record)
+    if code_map is not None:
+        print(map_line(code_map))
+    if found is not None:
+        print(unmapped_line(found, arguments.unmapped))
 
 
 def _print(record: PatientRecord) -> None:

@@ -12,7 +12,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Train and write a release proposal."""
     with progress("training", STEPS, "fits", quiet=arguments.json) as step:
         model = train(
-            arguments.model_dir, arguments.source, arguments.cohort, arguments.outcomes, arguments.out, step=step
+            arguments.model_dir,
+            arguments.source,
+            arguments.cohort,
+            arguments.outcomes,
+            arguments.out,
+            code_map=arguments.map,
+            step=step,
         )
     reference = model.reference
     if arguments.json:

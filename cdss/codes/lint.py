@@ -1,7 +1,7 @@
 """The linter of codes and units: `python -m cdss.codes.lint` fails where two reviewed files disagree.
 
-It finds a wrong check digit, a LOINC name that is not one of its analyte (lactate dehydrogenase under lactate), a unit of
-another kind than the analyte's, a limit outside another, and a code that stands for two things.
+It finds a wrong check digit, a LOINC name that is not one of its analyte (lactate dehydrogenase under lactate), a unit
+of another kind than the analyte's, a limit outside another, and a code that stands for two things.
 """
 
 from __future__ import annotations

@@ -41,11 +41,7 @@ class NameRule:
     def allows(self, name: LoincName) -> bool:
         """Whether a LOINC name is one of the analyte."""
         component, specimen, method = name.parts
-        return (
-            component in self.component
-            and specimen in self.specimen
-            and (not self.method or method in self.method)
-        )
+        return component in self.component and specimen in self.specimen and (not self.method or method in self.method)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Value sets: which codes of a terminology count as one thing, as versioned data files with their source.
 
-A file in ``valuesets/`` holds some sets of one kind. A code that ends in ``*`` stands for all that begin so; ``390..459``
-stands for the three-digit ICD categories from one to the other, each with everything below it.
+A file in ``valuesets/`` holds some sets of one kind. A code that ends in ``*`` stands for all that begin so;
+``390..459`` stands for the three-digit ICD categories from one to the other, each with everything below it.
 """
 
 from __future__ import annotations
@@ -97,7 +97,19 @@ def read_sets(text: str, collection: str) -> tuple[ValueSet, ...]:
 
 def sets_holding(key: str) -> tuple[ValueSet, ...]:
     """The value sets a `system|code` is in."""
-    return tuple(one for one in value_sets().values() if one.holds(key))
+    index = _index()
+    prefixes = (f"{key[:length]}*" for length in range(len(key) + 1))
+    found = {one.name: one for written in (key, *prefixes) for one in index.get(written, ())}
+    return tuple(found.values())
+
+
+@cache
+def _index() -> Mapping[str, tuple[ValueSet, ...]]:
+    found: dict[str, tuple[ValueSet, ...]] = {}
+    for one in value_sets().values():
+        for key in one.keys:
+            found[key] = (*found.get(key, ()), one)
+    return found
 
 
 def _value_set(entry: Mapping[str, Any], raw: Mapping[str, Any], collection: str) -> ValueSet:

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 LOINC = "http://loinc.org"
 SNOMED_CT = "http://snomed.info/sct"
 UCUM = "http://unitsofmeasure.org"
+ICD_10 = "http://hl7.org/fhir/sid/icd-10"
 ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
 ICD_9_CM = "http://hl7.org/fhir/sid/icd-9-cm"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+ATC = "http://www.whocc.no/atc"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+DISCHARGE_DISPOSITION = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
 SUPPORT2 = "https://cdss.example/fhir/CodeSystem/support2"
 
 _LOINC = re.compile(r"(\d{1,7})-(\d)")

@@ -94,7 +94,7 @@ def read_condition(condition: Condition, notes: Notes) -> list[EventRow]:
     try:
         return _condition_rows(condition, notes)
     except PutAside as fault:
-        fault.codes = fault.codes or keys_of(condition.code)
+        fault.codes = fault.codes or keys_of(condition.code, notes.code_map)
         raise
 
 

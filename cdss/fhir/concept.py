@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
@@ -11,6 +12,9 @@ from cdss.domain.coding import LOINC, loinc_check_digit_holds
 from cdss.domain.event import Severity
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.schema import CodeableConcept, Coding
+
+if TYPE_CHECKING:
+    from cdss.codes import CodeMap
 
 MODIFIED = "a rule we do not know may change its meaning"
 _CODE = re.compile(r"\S+(?: \S+)*")  # FHIR code: no blanks around it, single ones inside
@@ -23,8 +27,11 @@ _LOINC_MISSPELT = re.compile(r"(?:https?://)?(?:www\.)?loinc\.org/?", re.IGNOREC
 
 
 @lru_cache(maxsize=65536)
-def _keys(codings: tuple[Coding, ...]) -> tuple[tuple[str, ...], str, str]:
-    """Keys, the reason of a note or fault, and its message; remembered, because records repeat their codes."""
+def _keys(codings: tuple[Coding, ...], code_map: CodeMap | None) -> tuple[tuple[str, ...], str, str]:
+    """Keys, the reason of a note or fault, and its message; remembered, because records repeat their codes.
+
+    A hospital's code map adds what its own codes mean, behind them.
+    """
     keys: list[str] = []
     reason, message = "", ""
     for coding in codings:
@@ -51,12 +58,12 @@ def _keys(codings: tuple[Coding, ...]) -> tuple[tuple[str, ...], str, str]:
             )
         elif f"{system}|{code}" not in keys:
             keys.append(f"{system}|{code}")
-    return tuple(keys), reason, message
+    return tuple(keys) if code_map is None else code_map.extended(keys), reason, message
 
 
-def keys_of(concept: CodeableConcept | UnsetType) -> tuple[str, ...]:
+def keys_of(concept: CodeableConcept | UnsetType, code_map: CodeMap | None = None) -> tuple[str, ...]:
     """The codings that can be believed, for a finding about something that is put aside anyway."""
-    return () if isinstance(concept, UnsetType) else _keys(concept.coding)[0]
+    return () if isinstance(concept, UnsetType) else _keys(concept.coding, code_map)[0]
 
 
 def read_codes(concept: CodeableConcept | UnsetType, location: str, notes: Notes) -> tuple[str, ...]:
@@ -72,7 +79,7 @@ def read_codes(concept: CodeableConcept | UnsetType, location: str, notes: Notes
         codings = concept.coding
         if concept.modifier is not UNSET:
             raise PutAside(f"{location}.modifierExtension", "modifier-extension", MODIFIED)
-    keys, reason, message = _keys(codings)
+    keys, reason, message = _keys(codings, notes.code_map)
     if keys:
         if reason:
             notes.note(location, reason, message, keys)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from cdss.domain.event import Severity
+
+if TYPE_CHECKING:
+    from cdss.codes import CodeMap
 
 
 class PutAside(Exception):  # noqa: N818 - an outcome, not an error of the program
@@ -27,11 +31,13 @@ class Notes:
     """Findings about one resource while it is read: location, reason, severity, message, codes.
 
     `issued_missing` counts, over all resources and by code, what has no issued time: too common for a finding each.
+    `code_map` is the hospital's own, if it gave one.
     """
 
-    __slots__ = ("found", "issued_missing")
+    __slots__ = ("code_map", "found", "issued_missing")
 
     def __init__(self) -> None:
+        self.code_map: CodeMap | None = None
         self.found: list[tuple[str, str, Severity, str, tuple[str, ...]]] = []
         self.issued_missing: Counter[str] = Counter()
 

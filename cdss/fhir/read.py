@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cdss.codes import CodeMap
 from cdss.domain.event import Severity
 from cdss.errors import AmbiguousSubjectError, InputRefusedError, SubjectNotFoundError
 from cdss.fhir.elements import RESOURCE_TYPES
@@ -32,6 +33,7 @@ def read(
     subject: str | None = None,
     index_time: int | None = None,
     strict: bool = False,
+    code_map: CodeMap | None = None,
     progress: Callable[[int], Any] = lambda size: None,
 ) -> PatientRecord:
     """Read a Bundle, a resource, an NDJSON file or a directory of them into a record.
@@ -45,6 +47,8 @@ def read(
         Microseconds since the epoch; results not known by then are put aside, each with a finding.
     strict : bool
         Also validate every resource with fhir.resources, and put aside what fails.
+    code_map : CodeMap, optional
+        What the hospital's own codes mean; an event keeps its own codes too.
     progress : callable
         Called with the number of bytes of the files read since the last call.
 
@@ -60,6 +64,9 @@ def read(
     """
     source = path if isinstance(path, Source) else open_source(path)
     reader = _Reader(source, strict, progress)
+    if code_map is not None:
+        reader.found.notes.code_map = code_map
+        reader.found.rejections.extend(code_map.ignored)
     for file in source.files:
         try:
             reader.read_file(file)

@@ -9,13 +9,21 @@ from typing import Any
 
 import pandas as pd
 
+from cdss.codes import CodeMap
+from cdss.fhir.codemap import read_code_map
 from cdss.fhir.read import read as read_source
 from cdss.record import PatientRecord
 from cdss.workflow.cohort import read_cohort
 from cdss.workflow.model import Model, load_model
 
 
-def read(source: str | Path, *, subject: str | None = None, strict: bool = False) -> PatientRecord:
+def read(
+    source: str | Path,
+    *,
+    subject: str | None = None,
+    strict: bool = False,
+    code_map: str | Path | CodeMap | None = None,
+) -> PatientRecord:
     """Read FHIR R4: a Bundle, a resource, an NDJSON file, or a directory of them.
 
     Parameters
@@ -25,19 +33,30 @@ def read(source: str | Path, *, subject: str | None = None, strict: bool = False
         `ID` or `Patient/ID`; all patients without it.
     strict : bool
         Also validate with fhir.resources.
+    code_map : str, Path or CodeMap, optional
+        What the hospital's own codes mean: CSV or a FHIR ConceptMap. An event keeps its own codes too.
 
     Raises
     ------
     InputRefusedError, SourceNotFoundError
         If the input as a whole cannot be used; its message says why and what to do.
+    CodeMapError
+        If a row of the code map cannot be proved, naming it.
     """
-    return read_source(source, subject=subject, strict=strict)
+    return read_source(source, subject=subject, strict=strict, code_map=code_map_of(code_map))
+
+
+def code_map_of(given: str | Path | CodeMap | None) -> CodeMap | None:
+    """A code map as it was given, or read from the file it was named by."""
+    return read_code_map(given) if isinstance(given, (str, Path)) else given
 
 
 def assess_cohort(
     source: str | Path | PatientRecord,
     model: Model | str,
     cohort: str | Path | pd.DataFrame | Iterable[Mapping[str, object]],
+    *,
+    code_map: str | Path | CodeMap | None = None,
 ) -> pd.DataFrame:
     """Assess every row of a cohort.
 
@@ -47,6 +66,8 @@ def assess_cohort(
     model : Model or str
     cohort : str, Path, DataFrame or mappings
         `subject, index_time[, encounter][, clinician_estimate]`.
+    code_map : str, Path or CodeMap, optional
+        For a path: what the hospital's own codes mean. A record has been read with its own.
 
     Returns
     -------
@@ -56,7 +77,7 @@ def assess_cohort(
         answer as JSON text.
     """
     loaded = load_model(model) if isinstance(model, str) else model
-    record = source if isinstance(source, PatientRecord) else read_source(source)
+    record = source if isinstance(source, PatientRecord) else read(source, code_map=code_map)
     answers = [answer.to_dict() for answer in loaded.assess_rows(record, read_cohort(cohort))]
     return pd.DataFrame([flat_answer(answer) for answer in answers], columns=list(flat_answer({})))
 

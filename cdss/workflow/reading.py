@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from cdss.codes import CodeMap
 from cdss.domain.coding import Coding
 from cdss.domain.event import EventKind
 from cdss.domain.instant import NEVER, instant_text
@@ -20,7 +21,12 @@ LISTED_REJECTIONS = 1000
 
 
 def read_report(
-    record: PatientRecord, *, subject: str | None, index_time: int | None, lookback: int | None
+    record: PatientRecord,
+    *,
+    subject: str | None,
+    index_time: int | None,
+    lookback: int | None,
+    code_map: CodeMap | None = None,
 ) -> dict[str, Any]:
     """Report on a record, as the JSON object of `cdss read --json`.
 
@@ -31,6 +37,8 @@ def read_report(
         `ID` or `Patient/ID`; with one, the newest usable value of each of the patient's codes is reported.
     index_time, lookback : int or None
         Microseconds; which values count. Without an index time, all of them.
+    code_map : CodeMap, optional
+        The one the record was read with.
     """
     counts = record.counts
     report: dict[str, Any] = {
@@ -48,6 +56,8 @@ def read_report(
     if subject is not None:
         report["values"] = _newest_values(record.events, subject_name(subject), index_time, lookback)
     report["blocked"] = [block.to_dict() for block in record.blocked]
+    if code_map is not None:
+        report["code_map"] = code_map.to_dict()
     return report
 
 

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cdss.codes import CodeMap
 from cdss.domain.digest import canonical_bytes, sha256
 from cdss.domain.feature import FeatureSpec
 from cdss.domain.instant import instant_text
 from cdss.errors import CohortError, EvidenceError, UsageError
 from cdss.evaluation import compare, evaluate, operating_point, risk_bands
 from cdss.features import FeatureMatrix, build_features, read_spec
+from cdss.fhir.codemap import read_code_map
 from cdss.fhir.read import read
 from cdss.record import PatientRecord
 from cdss.risk.abstain import abstention_reasons
@@ -53,6 +55,7 @@ def train(
     outcomes: str | Path | pd.DataFrame,
     out: str | Path | None = None,
     *,
+    code_map: str | Path | CodeMap | None = None,
     step: Callable[[int], Any] = lambda done: None,
 ) -> Model:
     """Train a model on FHIR and write a release proposal.
@@ -68,6 +71,8 @@ def train(
     out : str or Path, optional
         Directory of the release, which must not exist or be empty; `proposals/<name>` in the working directory
         without it.
+    code_map : str, Path or CodeMap, optional
+        What the hospital's own codes mean; the manifest names its digest.
     step : callable
         Called with 1 at each of `STEPS` steps.
 
@@ -91,7 +96,8 @@ def train(
         raise UsageError(f"{out}: exists already. Name a new directory for the release.")
     spec = read_spec(raw_spec, f"{model_dir.name}/spec.toml")
     asked, known = read_cohort(cohort), read_outcomes(outcomes)
-    found = select(spec, read(source), asked, known)
+    codes = read_code_map(code_map) if isinstance(code_map, (str, Path)) else code_map
+    found = select(spec, read(source, code_map=codes), asked, known)
     rows = TrainingRows(
         found.values,
         np.array(found.outcomes, np.int64),
@@ -112,6 +118,7 @@ def train(
         "horizon": spec.horizon,
         "features": features,
         "training": {"rows": len(rows), "events": int(rows.outcome.sum()), "digest": _training_digest(found)},
+        **({} if codes is None else {"code_map": codes.to_dict()}),
     }
     files = {
         "spec.toml": raw_spec,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _HARMLESS = re.compile(
     r"status of 404 .* http://127\.0\.0\.1:\d+/[^?]+/_stcore/(health|host-config)$|^error: CSP script-src wasm-eval $"
 )
+_LOOKS = 600
 _INSIDE = ("data:", "blob:")
 _TELL = """
 addEventListener('securitypolicyviolation', e => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`));
@@ -82,6 +84,19 @@ class Desk:
         self.go(f"/review?case={case}")
         self.is_patient(case)
         self.still()
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait for something to be true behind the page, such as that a draft was kept."""
+        for _ in range(_LOOKS):
+            if holds():
+                return
+            self.page.evaluate("() => new Promise(requestAnimationFrame)")
+        raise AssertionError("it did not become true")
+
+    def kept(self, case: str, text: str) -> None:
+        """Wait until what was typed is in the person's draft."""
+        version = self.ward.board(case).scored_version
+        self.until(lambda: text in str(self.ward.hospital.draft(self.by.person, case, version)))
 
     def another_tab(self) -> Desk:
         return Desk(self.page.context.new_page(), self.ward, self.by, self.watch)

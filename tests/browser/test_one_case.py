@@ -122,8 +122,8 @@ def test_a_case_without_a_number_shows_none_and_keeps_the_own_estimate(
 def test_a_reload_at_each_step_loses_nothing(ward: Ward, sit_down: Callable[..., Desk]) -> None:
     case, desk = ward.case("Kamaubridge"), sit_down("marlow")
 
-    def reload() -> None:
-        desk.still()
+    def reload(typed: str = "") -> None:
+        desk.kept(case, typed)
         desk.page.reload()
         desk.is_patient(case)
         desk.still()
@@ -134,7 +134,7 @@ def test_a_reload_at_each_step_loses_nothing(ward: Ward, sit_down: Callable[...,
     desk.write("Alive, of 100 patients", "35")
     desk.sees("That is 65 of 100 dying.")
     desk.choose("Are you a treating attending physician of this patient?", "Yes")
-    reload()
+    reload("Yes")
     expect(desk.field("Alive, of 100 patients")).to_have_value("35")
     expect(desk.group("Are you a treating").get_by_role("radio", name="Yes")).to_be_checked()
     desk.choose("Have you seen a risk score for this stay?", "No")
@@ -147,7 +147,7 @@ def test_a_reload_at_each_step_loses_nothing(ward: Ward, sit_down: Callable[...,
     desk.button("Patient's wish").click()
     desk.pick("Reason for the override", "Choice of patient or family")
     desk.write("Your plan", "Speak with the family at six")
-    reload()
+    reload("Speak with the family at six")
     expect(desk.group("Your decision").get_by_role("radio", name="Override")).to_be_checked()
     reason = desk.page.get_by_role("combobox", name="Reason for the override")
     expect(reason).to_have_value("Choice of patient or family")

@@ -10,7 +10,7 @@ import streamlit as st
 from apps.clinician.screens.visit import acting, card, problem, visit
 from apps.clinician.views import trying
 from apps.clinician.views.frame import page_title, title
-from apps.clinician.views.text import say
+from apps.clinician.views.text import say, show_text
 from apps.clinician.words import t
 
 
@@ -21,7 +21,7 @@ def page() -> None:
     st.html(page_title("Try a file", below))
     problem("try")
     with card("try"), st.form("try-form", border=False):
-        given = st.file_uploader(t("FHIR file"), type=["json", "ndjson", "gz"], key="try-file")
+        given = st.file_uploader(t("FHIR file"), key="try-file")  # what it is, the reader finds out
         left, right = st.columns(2)
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         when = left.text_input(t("Index time, with offset"), value=now, key="try-when")
@@ -33,9 +33,11 @@ def page() -> None:
         found = here.hospital.try_file(here.person, given.name, given.getvalue(), subject=whose, index_time=when)
     with card("try-result"):
         if "refused" in found:
-            st.html(title("What became of it") + trying.refused(found["refused"]))
+            st.html(title("What became of it", show_text(given.name)) + trying.refused(found["refused"]))
             return
-        st.html(title("What became of it") + trying.counts(found["report"]) + trying.answer(found))
+        st.html(
+            title("What became of it", show_text(given.name)) + trying.counts(found["report"]) + trying.answer(found)
+        )
     with card("try-findings"):
         st.html(title("Findings") + trying.findings(found["report"]))
     if found["report"].get("values"):

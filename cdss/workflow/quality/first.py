@@ -1,0 +1,107 @@
+"""What a data team should look at first: sentences made from the figures of a report, the gravest on top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cdss.workflow.quality.kahn import COMPLETENESS, CONFORMANCE, FIRST, PLAUSIBILITY
+from cdss.workflow.quality.parts import count, percent, words
+
+MOST = 8
+_SERIOUS = 0.01  # a reason that puts aside this share of all resources is worth a line
+_SHIFTED = 0.5
+
+
+def shifted(report: Mapping[str, Any]) -> bool:
+    """Whether most times lie after the day of the report, as in sets whose dates were moved."""
+    events = report["counts"]["events"]
+    return bool(events) and report["times"]["events_in_the_future"] > _SHIFTED * events
+
+
+def first_lines(report: Mapping[str, Any]) -> list[str]:
+    """At most eight lines of HTML."""
+    return list(_lines(report))[:MOST]
+
+
+def _lines(report: Mapping[str, Any]) -> Iterator[str]:
+    for block in report["source_blocked"]:
+        yield (
+            f"<b>The source is incomplete</b> at {_code(block['source'])}: {words(block['message'])}. No "
+            f"score is given "
+            "from it until that part is fetched again."
+        )
+    errors = {finding["reason"]: finding for finding in report["findings"] if finding["severity"] == "error"}
+    for reason in FIRST:
+        if reason in errors:
+            yield _finding(report, errors.pop(reason))
+    yield from _needed(report)
+    yield from _codes(report)
+    grave = [f for f in errors.values() if f["category"] in (CONFORMANCE, COMPLETENESS, PLAUSIBILITY)]
+    for finding in sorted(grave, key=lambda finding: (-finding["n"], finding["reason"])):
+        if finding["n"] >= max(1, _SERIOUS * report["counts"]["resources"]) or len(grave) <= 2:
+            yield _finding(report, finding)
+    yield from _times(report)
+    unknown, events = report["unknown_codes"], _observations(report)
+    if events and unknown["events"] > 0.2 * events:
+        yield (
+            f"<b>{percent(unknown['events'] / events)} of the Observation events carry no code this product knows</b> "
+            f"({count(unknown['events'])} events, {count(unknown['codes'])} codes). They are kept, and no model reads "
+            "them. A map of local codes would make use of them."
+        )
+
+
+def _finding(report: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
+    part, example = finding["n"] / max(1, report["counts"]["resources"]), finding["example"]
+    where = " ".join(_code(text) for text in (example["source"], example["location"]) if text)
+    many = "1 finding" if finding["n"] == 1 else f"{count(finding['n'])} findings"
+    return (
+        f"<b>{words(finding['reason'])}</b>: {many}, {percent(part)} of the resources. As in {where}: "
+        f"{words(finding['example']['message'])}."
+    )
+
+
+def _needed(report: Mapping[str, Any]) -> Iterator[str]:
+    for model in report["models"]:
+        absent = [f["label"] for f in model["features"] if f["needed"] and not f["patients"]]
+        if absent and report["patients"]["n"]:
+            yield (
+                f"<b>{words(model['model'])} will give nobody a number from this source</b>: it must have "
+                f"{words(', '.join(absent))}, and no patient has any."
+            )
+
+
+def _codes(report: Mapping[str, Any]) -> Iterator[str]:
+    """Codes of which a good part is lost to one fault of the data."""
+    lost = [(code, sum(n for reason, n in code["put_aside"].items())) for code in report["codes"] if code["sent"]]
+    for code, number in sorted(lost, key=lambda entry: -entry[1]):
+        if number >= max(3, 0.05 * code["sent"]):
+            reasons = ", ".join(f"{words(reason)} {count(n)}" for reason, n in code["put_aside"].items())
+            yield (
+                f"<b>{words(code['label'])}</b> ({words(code['code'])}): {count(number)} findings put values aside, of "
+                f"{count(code['sent'])} sent ({reasons})."
+            )
+
+
+def _times(report: Mapping[str, Any]) -> Iterator[str]:
+    times = report["times"]
+    if times["observations"] and times["without_issued"] > 0.1 * times["observations"]:
+        yield (
+            f"<b>{percent(times['without_issued'] / times['observations'])} of the Observations have no "
+            f"{_code('issued')}</b>: they count as known from the moment of the sample, hours before anyone "
+            f"could read them."
+        )
+    if times["events_before_birth"] or times["events_after_death"]:
+        yield (
+            f"<b>{count(times['events_before_birth'])} events lie before a birth, "
+            f"{count(times['events_after_death'])} more "
+            "than two days after a death.</b> Check whose they are."
+        )
+
+
+def _observations(report: Mapping[str, Any]) -> int:
+    return sum(kind["events"] for kind in report["events"] if kind["kind"] == "observation")
+
+
+def _code(text: str) -> str:
+    return f"<code>{words(text)}</code>"
