@@ -71,11 +71,8 @@ def main() -> None:
     chosen = st.navigation([*pages, review.place(), records.record_place()], position="hidden")
     frame(here, shown)
     watch(here)
-    _, said = here.hospital.health()
-    if reasons := said.get("reasons"):
-        st.html(
-            notice("stop", t("Read only."), "; ".join(reasons) + ". " + t("Nothing can be recorded or signed now."))
-        )
+    if here.stopped:
+        st.html(notice("stop", t("Read only."), f"{here.stopped}. {t('Nothing can be recorded or signed now.')}"))
     chosen.run()
 
 

@@ -91,7 +91,7 @@ def receive(
     known = _open_case(ports, pseudonym, encounter)
     if known and _is_answered(ports, known, content, index_time, release):
         return known.id
-    case = known.id if known else uuid.uuid4().hex
+    case = known.id if known else _next_case(ports, pseudonym, encounter)
     now = ports.now()
     data = {
         "name": name,
@@ -162,6 +162,12 @@ def _open_case(ports: Ports, pseudonym: str, encounter: str | None) -> Case | No
         if mine and ports.blob_json(case.head)["encounter"] == encounter:
             return case
     return None
+
+
+def _next_case(ports: Ports, pseudonym: str, encounter: str | None) -> str:
+    """The id of a patient's next case: the same for all who ask at one moment, so that one stay has one open case."""
+    before = sum(one.subject == pseudonym for one in ports.board.cases.values())
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"{pseudonym}/{encounter or ''}/{before}").hex
 
 
 def _is_answered(ports: Ports, case: Case, content: bytes, index_time: int, release: str) -> bool:

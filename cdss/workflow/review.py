@@ -67,11 +67,14 @@ def look(ports: Ports, by: Person, case_id: str) -> CaseView:
 
 
 def _note_opening(ports: Ports, person: Person, case: Case) -> None:
-    opened = Draft(
-        kind=Kind.CASE_OPENED, actor=actor(person), case=case.id, subject=case.subject, idem=f"open:{case.id}"
-    )
-    if ports.store.find(f"open:{case.id}") is None:
-        ports.store.append(opened)
+    name = f"open:{case.id}"
+    if ports.store.find(name) is None:
+        opened = Draft(kind=Kind.CASE_OPENED, actor=actor(person), case=case.id, subject=case.subject, idem=name)
+        try:
+            ports.store.append(opened)
+        except UsageError:  # a colleague opened it at this very moment
+            if ports.store.find(name) is None:
+                raise
     _note(ports, person, case, "facts")
 
 

@@ -156,9 +156,12 @@ class Desk:
         self.still()
 
     def pick(self, field: str, answer: str) -> None:
-        """Choose from a list."""
-        self.page.get_by_label(field).first.click()
+        """Choose from a list, by typing what is wanted."""
+        box = self.page.get_by_role("combobox", name=field)
+        box.click()
+        box.fill(answer)
         self.page.get_by_role("option", name=answer).click()
+        expect(box).to_have_value(answer)
 
     def commit(self, alive: int) -> None:
         """Give the own estimate."""

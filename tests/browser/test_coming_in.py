@@ -19,7 +19,12 @@ _REFUSED = r"status of 401 .*/sign-in$"
 
 
 def ask(
-    ward: Ward, path: str, *, method: str = "GET", body: str | None = None, headers: Mapping[str, str] = {}  # noqa: B006
+    ward: Ward,
+    path: str,
+    *,
+    method: str = "GET",
+    body: str | None = None,
+    headers: Mapping[str, str] = {},  # noqa: B006
 ) -> tuple[int, dict[str, str], str]:
     """One request without a browser; redirects are not followed."""
     where = urlsplit(ward.url)
@@ -157,9 +162,7 @@ def test_nobody_gets_no_page_no_socket_no_pdf_and_no_ledger(ward: Ward, sit_down
     assert ask(ward, "/records/%2e%2e/health.pdf", headers={"Cookie": "cdss_session="})[0] == 401
 
 
-def test_each_role_gets_its_own_pages_also_by_address(
-    ward: Ward, sit_down: Callable[..., Desk], watch: Watch
-) -> None:
+def test_each_role_gets_its_own_pages_also_by_address(ward: Ward, sit_down: Callable[..., Desk], watch: Watch) -> None:
     case = ward.case("Willkapoma")
     watch.expect("The page that you have requested does not seem to exist")
     ward.sign(ward.sign_in("altamira"), case)

@@ -81,9 +81,7 @@ def test_a_flagged_case_is_deferred_until_tomorrow_and_signed(ward: Ward, sit_do
     desk.sees("tomorrow 09:30")
 
 
-def test_an_unflagged_case_is_noted_with_one_click_and_no_signature(
-    ward: Ward, sit_down: Callable[..., Desk]
-) -> None:
+def test_an_unflagged_case_is_noted_with_one_click_and_no_signature(ward: Ward, sit_down: Callable[..., Desk]) -> None:
     case, desk = ward.case("Palimoana"), sit_down("marlow")
     ward.estimate(desk.by, case, alive=85)
     desk.open(case)

@@ -14,6 +14,7 @@ import pytest
 
 import cdss
 from cdss.cli.main import build_parser
+from cdss.codes.page import page as codes_page
 from cdss.domain import feature
 from cdss.features import read_spec
 from cdss.features.spec import AGGREGATES
@@ -135,6 +136,11 @@ def test_the_table_of_units_is_that_of_units_toml() -> None:
     table = re.findall(r"^\| .* \|$", (REFERENCE / "units.md").read_text("utf-8"), re.MULTILINE)
     expected = [_analyte_row(analyte) for analyte in analytes()]
     assert [row for row in table if "`" in row] == expected, "\n".join(expected)
+
+
+def test_the_page_of_codes_is_what_the_data_gives() -> None:
+    """To mend: `make docs`."""
+    assert (REFERENCE / "codes.md").read_text("utf-8") == codes_page()
 
 
 def test_the_specification_language_is_documented() -> None:

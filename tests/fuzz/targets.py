@@ -81,6 +81,7 @@ def _strictly(raw: bytes) -> Any:
         raise ValueError("deep") from error
     if _depth(value) > DEPTH_LIMIT:
         raise ValueError("deep")
+    json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
     return value
 
 

@@ -34,7 +34,8 @@ def page() -> None:
         head, checks = audits.verdict(st.session_state["audit-verdict"], _ANCHOR)
         with left:
             st.html(head)
-        st.html(checks)
+        if checks:
+            st.html(checks)
     with card("entries"):
         with st.container(key="audit-filters"):
             since, kind, who, text, act = st.columns([18, 20, 22, 28, 12], vertical_alignment="bottom")

@@ -49,8 +49,11 @@ def form(here: Visit, view: Any, version: int) -> None:
         signed = outcome is None or here.hospital.policy.needs_signature(
             cdss.Outcome(outcome), flag=bool(view.answer["flag"])
         )
-        sign = st.button(t("Continue to signing"), type="primary", width="stretch", key="decide-sign")
-        noted = not signed and st.button(t("Note it, without a signature"), width="stretch", key="decide-note")
+        stopped = bool(here.stopped)
+        sign = st.button(t("Continue to signing"), type="primary", width="stretch", key="decide-sign", disabled=stopped)
+        noted = not signed and st.button(
+            t("Note it, without a signature"), width="stretch", key="decide-note", disabled=stopped
+        )
         if sign or noted:
             _decide(here, view, version, outcome, reason, tuple(knows or ()), note, plan, until, sign=sign)
         problem("decide")
@@ -102,11 +105,11 @@ def without_number(here: Visit, view: Any, version: int) -> None:
     """What can be done where the machine gives no number."""
     missing = [one for one in view.answer["reasons"] if one["code"] == "required-missing"]
     words = t("Look again in {n} h").format(n=_LATER_H)
-    if st.button(words, width="stretch", key="abstain-later"):
+    if st.button(words, width="stretch", key="abstain-later", disabled=bool(here.stopped)):
         until = moment(here.now) + timedelta(hours=_LATER_H)
         plan = t("Look again when the missing values may have come") if missing else t("Look again")
         _without(here, view, version, "deferred", plan, until)
-    if st.button(t("Not applicable to this patient"), width="stretch", key="abstain-not"):
+    if st.button(t("Not applicable to this patient"), width="stretch", key="abstain-not", disabled=bool(here.stopped)):
         _without(here, view, version, "not-applicable", "", None)
     problem("decide")
 
@@ -121,7 +124,7 @@ def _report(here: Visit, view: Any) -> None:
         st.form(f"report-{view.case.id}", border=False, clear_on_submit=True),
     ):
         text = st.text_area(t("What looks wrong?"), key=f"report-text-{view.case.id}", max_chars=2000)
-        if st.form_submit_button(t("Report a problem"), width="stretch"):
+        if st.form_submit_button(t("Report a problem"), width="stretch", disabled=bool(here.stopped)):
             with acting("report"):
                 here.hospital.report_problem(here.person, view.case.id, text)
             st.session_state["report-done"] = True

@@ -108,7 +108,7 @@ def _amend(here: Visit, case: str) -> None:
     with st.form(f"amend-{case}", border=False):
         text = st.text_area(t("What is to be added"), key=f"amend-text-{case}-{done}", max_chars=2000)
         login, password = who_again(here, "amend")
-        sent = st.form_submit_button(t("Add the amendment"))
+        sent = st.form_submit_button(t("Add the amendment"), disabled=bool(here.stopped))
     if sent:
         trying("amend", password)
         with acting("amend"):

@@ -142,7 +142,7 @@ def _ask(here: Visit, view: Any, version: int, *, full: bool) -> None:
         )  # fmt: skip
     typed.keep(here, view, keys, "estimate")
     label = t("Commit my estimate") if full else t("Record my estimate")
-    if st.button(label, type="primary", width="stretch", key="estimate-commit"):
+    if st.button(label, type="primary", width="stretch", key="estimate-commit", disabled=bool(here.stopped)):
         if alive is None:
             st.session_state["estimate-problem"] = t("Enter a whole number from 0 to 100.")
             st.rerun()

@@ -59,7 +59,10 @@ def _form(here: Visit, found: cdss.DecisionRecord) -> None:
         login, password = who_again(here, "second")
         name = label_text(f"{patient['given']} {patient['family']}")
         sent = st.form_submit_button(
-            t("Sign for {name}, born {born}").format(name=name, born=label_text(born)), type="primary", width="stretch"
+            t("Sign for {name}, born {born}").format(name=name, born=label_text(born)),
+            type="primary",
+            width="stretch",
+            disabled=bool(here.stopped),
         )
     if sent and choice is None:
         st.session_state["second-problem"] = t("Choose whether you approve or refuse.")

@@ -48,7 +48,7 @@ def _form(here: Visit, view: Any) -> None:
         )
         login, password = who_again(here, "sign")
         label = t("Sign for {name}, born {born}").format(name=label_text(name), born=label_text(born or t("not known")))
-        sent = st.form_submit_button(label, type="primary", width="stretch")
+        sent = st.form_submit_button(label, type="primary", width="stretch", disabled=bool(here.stopped))
     if sent:
         trying("sign", password)
         with acting("sign"):

@@ -31,6 +31,7 @@ class Visit:
     by: cdss.SignedIn
     now: int
     dark: bool
+    stopped: str  # why nothing can be recorded now; empty as long as it can
 
     @property
     def person(self) -> cdss.Person:
@@ -53,7 +54,8 @@ def visit() -> Visit:
         st.html(f'<p><a class="act" href="{escape(_address())}" target="_self">{say("Sign in")}</a></p>')
         st.stop()
     dark = st.context.theme.type == "dark"
-    return Visit(hospital, cdss.SignedIn(token=token, person=person), hospital.now(), dark)
+    stopped = "; ".join(hospital.health()[1].get("reasons", ()))
+    return Visit(hospital, cdss.SignedIn(token=token, person=person), hospital.now(), dark, stopped)
 
 
 def _address() -> str:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 from cdss.domain.coding import ACT_CODE, ICD_9_CM, ICD_10_CM, LOINC, SNOMED_CT
 
+Report = Mapping[str, Any]
+"""The object of quality.json."""
+
+OUTCOMES = (("used", "used"), ("not_needed", "not needed"), ("put_aside", "put aside"), ("refused", "refused"))
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 _LONGEST = 160
 _SYSTEMS = {
@@ -52,6 +57,21 @@ def number(value: float) -> str:
         return DASH
     text = f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     return text.replace("-", MINUS)
+
+
+def zero(value: int) -> str:
+    """A count whose zero stays in the background."""
+    return count(value) if value else '<span class="zero">0</span>'
+
+
+def part_of(part: int, whole: int) -> str:
+    """A share of a whole, or nothing where there is none."""
+    return percent(part / whole) if whole else ""
+
+
+def part_words(part: int, whole: int) -> str:
+    """`63.4% of all`."""
+    return f"{percent(part / whole)} of all" if whole else ""
 
 
 def month(text: str) -> str:
@@ -114,7 +134,7 @@ def _svg(width: int, height: int, label: str, body: str, kind: str = "") -> str:
 def outcome_bar(row: Mapping[str, int], width: int = 220) -> str:
     """Used, not needed, put aside and refused as lengths on one bar; each that is there gets a visible part."""
     total = row["resources"]
-    names = ("used", "not_needed", "put_aside", "refused")
+    names = [name for name, _ in OUTCOMES]
     sizes = [max(2.0, width * row[name] / total) if row[name] else 0.0 for name in names]
     scale = width / sum(sizes) if sum(sizes) else 0.0
     body, left = "", 0.0
@@ -180,8 +200,8 @@ def spark(by_month: Mapping[str, int], first: str, last: str, width: int = 132, 
     busiest = max(bins, key=lambda entry: entry[1])
     filled = sum(1 for _, events in bins if events)
     label = (
-        f"{filled:,} of {len(bins):,} periods of {_span_words(span)} have any; most in {period_words(busiest[0], span)}: "
-        f"{busiest[1]:,}"
+        f"{filled:,} of {len(bins):,} periods of {_span_words(span)} have any; most in "
+        f"{period_words(busiest[0], span)}: {busiest[1]:,}"
     )
     return _svg(width, height, label, body, "spark")
 
