@@ -18,6 +18,7 @@ _HOMES = {
     "CaseView": "cdss.workflow.recording",
     "CdssError": "cdss.errors",
     "ClinicalEvent": "cdss.domain.event",
+    "CodeMap": "cdss.codes",
     "ConflictError": "cdss.errors",
     "DecisionRecord": "cdss.workflow.decision_record",
     "Filter": "cdss.workflow.audit",
@@ -42,6 +43,7 @@ _HOMES = {
     "load_model": "cdss.workflow.model",
     "open": "cdss.compose",
     "read": "cdss.workflow.api",
+    "read_code_map": "cdss.fhir.codemap",
     "read_cohort": "cdss.workflow.cohort",
     "read_settings": "cdss.settings",
     "read_spec": "cdss.features",
@@ -58,6 +60,7 @@ __all__ = [
     "CaseView",
     "CdssError",
     "ClinicalEvent",
+    "CodeMap",
     "ConflictError",
     "DecisionRecord",
     "Filter",
@@ -83,6 +86,7 @@ __all__ = [
     "load_model",
     "open",
     "read",
+    "read_code_map",
     "read_cohort",
     "read_settings",
     "read_spec",
@@ -91,6 +95,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from cdss.access import AccessError, Act, LoginNeededError, Person, SignedIn
+    from cdss.codes import CodeMap
     from cdss.compose import open_hospital as open
     from cdss.domain.assessment import Abstention, RiskEstimate
     from cdss.domain.event import ClinicalEvent, Rejection
@@ -98,6 +103,7 @@ if TYPE_CHECKING:
     from cdss.domain.review import Outcome, ReviewDecision, Stage
     from cdss.errors import CdssError, ConflictError
     from cdss.features import build_features, read_spec
+    from cdss.fhir.codemap import read_code_map
     from cdss.record import PatientRecord
     from cdss.settings import Settings, read_settings
     from cdss.workflow.api import assess_cohort, read

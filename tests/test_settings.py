@@ -60,11 +60,11 @@ def test_variables_of_tests_and_of_finding_faults_are_no_settings(variable: str)
 
 @given(name=st.from_regex(r"[a-z][a-z_]{0,20}", fullmatch=True).filter(lambda name: name not in NAMES))
 def test_an_unknown_key_is_refused_by_its_name_wherever_it_stands(name: str) -> None:
-    for variables, given in (({f"CDSS_{name.upper()}": SECRET}, {}), ({}, {name: SECRET})):
+    for variables, option in (({f"CDSS_{name.upper()}": SECRET}, {}), ({}, {name: SECRET})):
         if f"CDSS_{name.upper()}" in ("CDSS_TRACEBACK", "CDSS_TEST_DATA"):
             continue
         with pytest.raises(UsageError) as refused:
-            read_settings(variables=variables, file=None, **({} if name in ("file", "variables") else given))
+            read_settings(variables=variables, file=None, **({} if name in ("file", "variables") else option))
         assert f"Unknown setting {name}." in str(refused.value)
         assert "hunter2" not in str(refused.value)
         assert all(known in str(refused.value) for known in NAMES)

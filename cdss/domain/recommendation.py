@@ -31,6 +31,8 @@ class Policy:
         Whether scores stay hidden until the clinician's own estimate is committed.
     review_within, expires_after : int
         Microseconds from when the question was asked to when a review is due, and to when it ends as not reviewed.
+    defer_at_most : int
+        Microseconds from now; a deferral does not go further.
     sign_unflagged, sign_flagged : frozenset of Outcome
         Which outcomes need a signature; the others are noted with one click.
     second_flagged : frozenset of Outcome
@@ -43,6 +45,7 @@ class Policy:
     estimate_first: bool
     review_within: int
     expires_after: int
+    defer_at_most: int
     sign_unflagged: frozenset[Outcome]
     sign_flagged: frozenset[Outcome]
     second_flagged: frozenset[Outcome]

@@ -35,6 +35,18 @@ class Stage(StrEnum):
     EXPIRED = "expired"
 
 
+class Fate(StrEnum):
+    """What became of a decision, for whoever reads its record; "waits" is not in force yet."""
+
+    NONE = "none"
+    UNSIGNED = "not signed"
+    NOTED = "noted"
+    SIGNED = "signed"
+    WAITS = "waits for a second person"
+    SIGNED_BY_TWO = "signed by two"
+    REFUSED = "refused"
+
+
 CLOSED = frozenset({Stage.NOTED, Stage.SIGNED, Stage.COUNTERSIGNED, Stage.EXPIRED})
 """Stages after which nothing is left to decide in a case."""
 

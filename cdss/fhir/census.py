@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
+from cdss.codes import CodeMap
 from cdss.errors import InputRefusedError
 from cdss.fhir.concept import keys_of
 from cdss.fhir.elements import RESOURCE_TYPES
@@ -81,6 +82,7 @@ def read_counted(
     *,
     index_time: int | None = None,
     strict: bool = False,
+    code_map: CodeMap | None = None,
     progress: Callable[[int], Any] = lambda size: None,
 ) -> PatientRecord:
     """Like `read` for all patients of a source, with a census of it.
@@ -92,6 +94,9 @@ def read_counted(
     """
     source = path if isinstance(path, Source) else open_source(path)
     reader, ends = _Reader(source, strict, progress), []
+    if code_map is not None:
+        reader.found.notes.code_map = code_map
+        reader.found.rejections.extend(code_map.ignored)
     for file in source.files:
         try:
             reader.read_file(file)
@@ -116,7 +121,7 @@ def read_counted(
         for name, number in zip(names[start:end], dispositions[start:end], strict=True):
             resources[file.name, _type_of(name), _OUTCOMES[number]] += 1
         start = end
-    return replace(record, census=_Survey().over(source, resources))
+    return replace(record, census=_Survey(code_map).over(source, resources))
 
 
 def _type_of(name: str) -> str:
@@ -128,7 +133,8 @@ def _type_of(name: str) -> str:
 class _Survey:
     """Counts of the Observations of a source as they were sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, code_map: CodeMap | None) -> None:
+        self.code_map = code_map
         self.sent: Counter[Sent] = Counter()
         self.without_issued: Counter[str] = Counter()
         self.observations = self.unissued = 0
@@ -164,7 +170,7 @@ class _Survey:
             self._count(part, has_parts=False)
 
     def _count(self, part: _Part, *, has_parts: bool) -> tuple[str, ...]:
-        keys = keys_of(part.code)
+        keys = keys_of(part.code, self.code_map)
         if not _PULSE.isdisjoint(keys):
             keys = tuple(key for key in keys if key not in _ARTERIAL)
         quantity = part.value_quantity

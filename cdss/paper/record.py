@@ -84,6 +84,13 @@ def _story(
     ]
 
 
+# What a reader must know before anything else: that a signed decision is not, or not yet, in force.
+_FATES = {
+    "refused": ". REFUSED by the second person",
+    "waits for a second person": ". NOT IN FORCE: waits for a second person",
+}
+
+
 def _title(record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> list[Flowable]:
     decision, signed = record.get("decision") or {}, (receipt or {}).get("signatures") or []
     outcome = str(decision.get("outcome") or "")
@@ -93,6 +100,7 @@ def _title(record: Mapping[str, Any], receipt: Mapping[str, Any] | None) -> list
         said = [str(author[part]) for part in ("name", "role") if author.get(part)]
         words = ", ".join([f"{words}, signed by {said[0] if said else 'no name'}", *said[1:]])
         words = ", ".join(part for part in (words, moment(author.get("at"), zone=True)) if part)
+        words += _FATES.get(str(record.get("fate") or ""), "")
     else:
         words = ", ".join(part for part in (f"{words}. {NOT_SIGNED}", moment(record.get("at"), zone=True)) if part)
     about, assessment = record.get("model") or {}, record.get("assessment") or {}

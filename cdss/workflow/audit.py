@@ -91,24 +91,55 @@ def search(ports: Ports, by: Person, wanted: Filter) -> AuditPage:
     name = f"audit:{person.session or person.sub}:{looked}"
     if ports.store.find(name) is None:  # a page draws itself often; one look in an hour is one entry
         ports.store.append(Draft(kind=Kind.CASE_VIEWED, actor=actor(person), data=data, idem=name))
+    entries = list(ports.store.entries())
+    numbers = {one.leaf: record_number(one.at, one.seq) for one in entries if _is_decision(one)}
+    whose = _patients(ports, wanted.text)
     found: list[Mapping[str, Any]] = []
     people: set[str] = set()
-    size = ports.board.refresh().size
     more = False
-    for entry in reversed(list(ports.store.entries())):
+    for entry in reversed(entries):
         body = entry.fields
         people.add(body["actor"]["name"])
-        if not _fits(entry, body, wanted):
+        shown = _shown(entry, body, numbers)
+        if not _fits(shown, body, wanted, whose):
             continue
         if len(found) == wanted.limit:
             more = True
             continue
-        found.append(_shown(entry, body))
+        found.append(shown)
+    size = ports.board.refresh().size
     return AuditPage(entries=found, more=more, size=size, kinds=kind_words(), people=sorted(people))
 
 
-def _shown(entry: Entry, body: Mapping[str, Any]) -> dict[str, Any]:
-    decision = entry.kind.startswith("decision.") and entry.kind != Kind.DECISION_AMENDED
+def record_number(at: str, seq: int) -> str:
+    """The number of a decision record: the year and the entry of the decision."""
+    return f"DR-{at[:4]}-{seq:06}"
+
+
+def _is_decision(entry: Entry) -> bool:
+    return entry.kind.startswith("decision.") and entry.kind != Kind.DECISION_AMENDED
+
+
+def _patients(ports: Ports, text: str) -> frozenset[str]:
+    """The pseudonyms of patients whose hospital number or name is searched for; an auditor sees no list of them."""
+    wanted = " ".join(text.casefold().split())
+    if not wanted:
+        return frozenset()
+    found = {ports.keys.pseudonym(text.strip())}
+    for case in ports.board.refresh().cases.values():
+        head = ports.blob_json(case.head) if case.head else None
+        if head and wanted in (
+            head["identifier"]["value"].casefold(),
+            head["family"].casefold(),
+            f"{head['given']} {head['family']}".casefold(),
+            f"{head['family']}, {head['given']}".casefold(),
+        ):
+            found.add(case.subject)
+    return frozenset(found)
+
+
+def _shown(entry: Entry, body: Mapping[str, Any], numbers: Mapping[str, str]) -> dict[str, Any]:
+    decision = body.get("sig", {}).get("decision") or body["data"].get("decision", "")
     return {
         "seq": entry.seq,
         "at": entry.at,
@@ -118,27 +149,26 @@ def _shown(entry: Entry, body: Mapping[str, Any]) -> dict[str, Any]:
         "role": body["actor"]["role"],
         "subject": body.get("subject", ""),
         "case": entry.case,
-        "record": f"DR-{entry.at[:4]}-{entry.seq:06}" if decision else "",
+        "record": numbers.get(entry.leaf) or numbers.get(decision, ""),
         "leaf": entry.leaf,
         "clock": body["clock"],
     }
 
 
-def _fits(entry: Entry, body: Mapping[str, Any], wanted: Filter) -> bool:
-    if wanted.before is not None and entry.seq >= wanted.before:
+def _fits(shown: Mapping[str, Any], body: Mapping[str, Any], wanted: Filter, whose: frozenset[str]) -> bool:
+    if wanted.before is not None and shown["seq"] >= wanted.before:
         return False
-    if wanted.since and entry.at < wanted.since:
+    if wanted.since and shown["at"] < wanted.since:
         return False
-    if wanted.kind and entry.kind != wanted.kind:
+    if wanted.kind and shown["kind"] != wanted.kind:
         return False
-    if wanted.person and body["actor"]["name"] != wanted.person:
+    if wanted.person and shown["who"] != wanted.person:
         return False
     text = wanted.text.strip().casefold().removeprefix("pt-")
-    if not text:
+    if not text or shown["subject"] in whose:
         return True
-    shown = _shown(entry, body)
     model = str(body["data"].get("model") or body["data"].get("release") or "")
-    places = (shown["record"], body.get("subject", ""), entry.case or "", model, str(entry.seq), body["actor"]["name"])
+    places = (shown["record"], shown["subject"], shown["case"] or "", model, str(shown["seq"]), shown["who"])
     return any(text in place.casefold() for place in places)
 
 

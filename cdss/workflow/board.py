@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cdss.domain.instant import parse_index_time
-from cdss.domain.review import CLOSED, Outcome, Stage
+from cdss.domain.review import CLOSED, Fate, Outcome, Stage
 from cdss.errors import IntegrityError, UsageError
 from cdss.ledger.kinds import Entry, Kind
 from cdss.ledger.reading import LedgerReader
@@ -85,6 +85,7 @@ class Case:
     bundle_name: str = ""
     assessment: str = ""
     scored: int = 0
+    scored_at: str = ""
     has_number: bool = False
     previous: str | None = None
     probability: str | None = None
@@ -129,6 +130,18 @@ class Case:
             if not owes or decided.sub == sub:
                 return Stage.DECIDED
         return Stage.FACTS if owes else Stage.RESULT
+
+    def fate(self, now: int) -> Fate:
+        """What became of the newest decision."""
+        if self.decided is None:
+            return Fate.NONE
+        if self.is_signed(Kind.SIGNOFF_REJECTED):
+            return Fate.REFUSED
+        if self.is_signed(Kind.SECOND_SIGNED):
+            return Fate.SIGNED_BY_TWO
+        if self.is_signed(Kind.SIGNOFF_SIGNED):
+            return Fate.WAITS if self.decided.to_second else Fate.SIGNED
+        return Fate.UNSIGNED if self.decided.to_sign else Fate.NOTED
 
     def is_closed(self, now: int) -> bool:
         """Whether nothing is left to decide."""
@@ -236,6 +249,7 @@ def _scored(case: Case, entry: Entry, body: Mapping[str, Any]) -> Case:
         model=data["model"],
         assessment=_ref(body, "assessment"),
         scored=entry.seq,
+        scored_at=entry.at,
         has_number=entry.kind == Kind.SCORE_MADE,
         previous=case.probability,
         probability=data.get("probability"),

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdss.access import Act, Person, require
-from cdss.domain.review import Stage
+from cdss.domain.review import Fate, Stage
 from cdss.errors import IntegrityError, UsageError
 from cdss.ledger.checkpoint import read_note
 from cdss.ledger.kinds import Draft, Entry, Kind, Proof
 from cdss.ledger.verify import root_of_path
-from cdss.workflow.audit import act_words
+from cdss.workflow.audit import act_words, record_number
 from cdss.workflow.board import Case, Decided
 from cdss.workflow.ports import Ports, actor, as_json
 from cdss.workflow.review import find_case
@@ -32,6 +32,7 @@ class DecisionRecord:
     case : Case
     decided : Decided
     stage : Stage
+    fate : Fate
     number : str
         `DR-YEAR-ENTRY`.
     record : mapping
@@ -47,16 +48,12 @@ class DecisionRecord:
     case: Case
     decided: Decided
     stage: Stage
+    fate: Fate
     number: str
     record: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
     added: Sequence[Mapping[str, Any]]
     receipt: Mapping[str, Any] | None
-
-
-def record_number(at: str, seq: int) -> str:
-    """The number of a decision record: the year and the entry of the decision."""
-    return f"DR-{at[:4]}-{seq:06}"
 
 
 def read_record(ports: Ports, by: Person, case_id: str) -> DecisionRecord:
@@ -78,12 +75,14 @@ def read_record(ports: Ports, by: Person, case_id: str) -> DecisionRecord:
     case = find_case(ports, case_id)
     entries = list(ports.store.entries(case=case.id))
     number = record_number(decided.at, decided.seq)
+    fate = case.fate(ports.now())
     return DecisionRecord(
         case=case,
         decided=decided,
         stage=case.stage(person.sub, ports.now(), estimate_first=ports.policy.estimate_first),
+        fate=fate,
         number=number,
-        record={**frozen, "number": number},
+        record={**frozen, "number": number, "fate": fate.value},
         history=[
             {"at": one.at, "act": act_words(one), "by": one.fields["actor"]["name"], "seq": one.seq} for one in entries
         ],
@@ -143,11 +142,22 @@ def _added(ports: Ports, entries: Sequence[Entry], decision: str) -> list[dict[s
     for one in entries:
         body = one.fields
         amended = one.kind == Kind.DECISION_AMENDED and body["data"]["decision"] == decision
-        if not (amended or one.kind == Kind.INCIDENT_REPORTED or (one.kind == Kind.SIGNOFF_REJECTED and body["refs"])):
+        refused = one.kind == Kind.SIGNOFF_REJECTED and body.get("sig", {}).get("decision") == decision
+        if not (amended or refused or one.kind == Kind.INCIDENT_REPORTED):
             continue
         text = ports.store.get_blob(body["refs"][0]["sha256"])[0].decode()
         found.append({"at": one.at, "by": body["actor"]["name"], "what": act_words(one), "text": text})
     return found
+
+
+def refusal_of(ports: Ports, case: Case) -> dict[str, str] | None:
+    """Who refused the newest decision as second person, when, and why; None if nobody did."""
+    refused = next((one for one in case.signatures if one.kind == Kind.SIGNOFF_REJECTED), None)
+    if refused is None:
+        return None
+    refs = ports.store.entry(refused.seq).fields["refs"]
+    why = ports.store.get_blob(refs[0]["sha256"])[0].decode() if refs else ""
+    return {"by": refused.name, "at": refused.at, "why": why}
 
 
 def _receipt(ports: Ports, case: Case, number: str) -> dict[str, Any] | None:

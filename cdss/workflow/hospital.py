@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cdss.access import Act, Person, Role, SignedIn, allowed, require
@@ -13,11 +14,11 @@ from cdss.errors import CdssError, StaleDecisionError, UsageError
 from cdss.ledger.kinds import Actor, Entry
 from cdss.workflow import drafts, intake, registry, review
 from cdss.workflow.audit import AuditPage, Filter, Verdict, export_ledger, search, verify_now
-from cdss.workflow.decision_record import DecisionRecord, print_record, read_frozen, read_record, records_of
+from cdss.workflow.decision_record import DecisionRecord, print_record, read_frozen, read_record, records_of, refusal_of
 from cdss.workflow.ports import Ports, Vocabulary, vocabulary
 from cdss.workflow.recording import CaseView, about_model, is_stale
 from cdss.workflow.trying import try_file
-from cdss.workflow.worklist import Row, second_queue, worklist
+from cdss.workflow.worklist import Row, alerts_of, second_queue, worklist
 
 
 class Hospital:
@@ -132,7 +133,12 @@ class Hospital:
 
     def look(self, by: Person, case: str) -> CaseView:
         """Open a case; that it was looked at is recorded first."""
-        return review.look(self.ports, by, case)
+        view = review.look(self.ports, by, case)
+        return replace(
+            view,
+            alerts=alerts_of(self.ports, self._heads, view.case),
+            refusal=refusal_of(self.ports, view.case),
+        )
 
     def commit_estimate(
         self, by: Person, case: str, *, version: int, alive: int, treating: bool, seen_score: bool

@@ -33,6 +33,11 @@ class Vocabulary:
     event: Mapping[str, Mapping[str, str]]
     hl7_system: str
 
+    def label(self, outcome: str, *, flag: bool) -> str:
+        """What an outcome is called beside a flagged answer, or one below the threshold."""
+        row = self.outcome[outcome]
+        return row["label"] if flag else row.get("below", row["label"])
+
     def meanings(self, outcome: str) -> dict[str, str]:
         """What a first signature under an outcome may mean, the usual one first."""
         return {code: row["label"] for code, row in self.meaning.items() if outcome in row["outcomes"]}
@@ -61,6 +66,7 @@ def read_policy(document: str) -> Policy:
         estimate_first=found["estimate_first"],
         review_within=parse_duration(found["review_within"]),
         expires_after=parse_duration(found["expires_after"]),
+        defer_at_most=parse_duration(found["defer_at_most"]),
         stale_after={group: parse_duration(text) for group, text in found["stale_after"].items()},
         **signed,
     )

@@ -43,6 +43,12 @@ class CaseView:
         `ok`, `text` and `detail`: what speaks for and against relying on the number here.
     effects : sequence of mapping
         Between which risks any plausible value of what was not measured would put the patient.
+    about : mapping
+        What the release is for and not for.
+    refusal : mapping or None
+        `by`, `at` and `why`, if a second person refused the newest decision.
+    alerts : sequence of str
+        `same surname`, `same birth date`: another open case could be taken for this one.
     """
 
     case: Case
@@ -56,6 +62,8 @@ class CaseView:
     reliance: Sequence[Mapping[str, Any]]
     effects: Sequence[Mapping[str, Any]]
     about: Mapping[str, Any]
+    refusal: Mapping[str, str] | None = None
+    alerts: Sequence[str] = ()
 
 
 def of_100(probability: float) -> int:
@@ -172,6 +180,9 @@ def statement(
     if decision.outcome is Outcome.NOT_APPLICABLE:
         parts += [("set aside ", True), (machine, False), (" as ", False), ("not applicable", True)]
         parts.append((" to this patient", False))
+    elif decision.outcome is Outcome.ACCEPTED:
+        says = words.outcome["accepted"]["says" if answer.get("flag") else "says_below"]
+        parts += [(act, True), (f" {says}", False), (f", with {machine} before me", False)]
     else:
         parts += [(act, True), (f" {machine}", False)]
     if decision.reason:
@@ -220,7 +231,7 @@ def frozen(
         "estimates": [estimate_dict(one, about["question"]) for one in view.estimates],
         "decision": {
             "outcome": decision.outcome.value,
-            "outcome_text": words.outcome[decision.outcome.value]["label"],
+            "outcome_text": words.label(decision.outcome.value, flag=bool((view.answer or {}).get("flag"))),
             "reason": decision.reason,
             "reason_text": words.reason[decision.reason]["label"] if decision.reason else "",
             "hl7": {"system": words.hl7_system, "code": words.reason[decision.reason].get("hl7")}
@@ -236,6 +247,7 @@ def frozen(
         "recommendation": None if view.recommendation is None else view.recommendation.id,
         "policy": None if view.recommendation is None else view.recommendation.policy,
         "software": f"cdss {cdss.__version__}",
+        "answered_at": view.case.scored_at,
         "at": instant_text(at),
     }
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from cdss.access import AccessDeniedError, Act, Person, Proof, SamePersonError, SignedIn, require, require_other
 from cdss.domain.assessment import RiskEstimate, Team
-from cdss.domain.instant import from_micros, instant_text, parse_index_time
+from cdss.domain.instant import DAY, from_micros, instant_text, parse_index_time
 from cdss.domain.recommendation import recommend
 from cdss.domain.review import Outcome, ReviewDecision, Stage
 from cdss.errors import StaleDecisionError, UsageError
@@ -242,7 +242,7 @@ def decide(
         raise UsageError(_ENDED)
     if stage not in (Stage.RESULT, Stage.DECIDED):
         raise UsageError("This case is decided already. Open its record.")
-    until = _deferred_until(decision, now)
+    until = _deferred_until(ports, decision, now)
     view = view_of(ports, person, case, stage, hidden=False)
     if view.recommendation is None or decision.outcome not in view.recommendation.options:
         raise UsageError("The machine gives no estimate here to accept or override. Defer, or set it aside.")
@@ -251,6 +251,9 @@ def decide(
     outside = sum(one["reason"] == "outside-training-range" for one in answer.get("findings", ()))
     if outside and decision.outcome is Outcome.ACCEPTED:
         raise UsageError(f"{outside} values lie outside what the machine has seen. Override or defer instead.")
+    disagree = bool(answer.get("team", {}).get("disagreement"))
+    if disagree and decision.outcome is Outcome.ACCEPTED and not decision.plan.strip():
+        raise UsageError("You two disagree. Write in your plan what you make of that, then accept.")
     record = frozen(view, decision, case.estimate_of(person.sub), words, at=now, until=until)
     shown = as_json(record)
     data: dict[str, Any] = {
@@ -273,12 +276,15 @@ def decide(
     )  # fmt: skip
 
 
-def _deferred_until(decision: ReviewDecision, now: int) -> str:
+def _deferred_until(ports: Ports, decision: ReviewDecision, now: int) -> str:
     if decision.until is None:
         return ""
     until = parse_index_time(decision.until)
     if until <= now:
         raise UsageError("The time to defer to lies in the past. Choose a later one.")
+    if until > now + ports.policy.defer_at_most:
+        days = ports.policy.defer_at_most // DAY
+        raise UsageError(f"A deferral goes at most {days} days ahead. Choose an earlier time.")
     return f"{from_micros(until):%-d %b %Y %H:%M} UTC"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cdss.access import Act, Person, require
 from cdss.domain.instant import parse_index_time
-from cdss.domain.review import CLOSED, Stage
+from cdss.domain.review import CLOSED, Fate, Stage
 from cdss.workflow.board import Case
 from cdss.workflow.ports import Ports
 
@@ -52,6 +52,7 @@ class Row:
     decided_by: str | None = None
     decision: int | None = None
     until: int | None = None
+    fate: Fate = Fate.NONE
     same_surname: bool = False
     same_birth_date: bool = False
 
@@ -118,6 +119,7 @@ def row_of(ports: Ports, heads: dict[str, dict[str, Any]], person: Person, case:
         decided_by=decided.name if decided else None,
         decision=decided.seq if decided else None,
         until=decided.until if decided else None,
+        fate=case.fate(ports.now()),
     )
 
 
@@ -153,6 +155,20 @@ def _alerted(rows: Iterable[Row]) -> list[Row]:
         )
         for row in rows
     ]
+
+
+def alerts_of(ports: Ports, heads: dict[str, dict[str, Any]], case: Case) -> list[str]:
+    """What another open case shares with this one, so that the two could be taken for each other."""
+    now, mine, found = ports.now(), head_of(ports, heads, case.head), set()
+    for other in ports.board.cases.values():
+        if other.subject == case.subject or not other.head or other.is_closed(now):
+            continue
+        head = head_of(ports, heads, other.head)
+        if head["family"].casefold() == mine["family"].casefold():
+            found.add("same surname")
+        if len(mine["birth_date"]) == _WHOLE_DATE and head["birth_date"] == mine["birth_date"]:
+            found.add("same birth date")
+    return sorted(found, reverse=True)
 
 
 def _order(row: Row) -> tuple[int, float, int, str]:

@@ -16,9 +16,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
-from browser.desk import Desk, Watch
+from browser.desk import Desk, Reception, Watch
 from browser.ward import Ward
 
 _FLAGS = [
@@ -32,8 +32,6 @@ _FLAGS = [
     "--disable-sync",
 ]
 _START_S, _STOP_S, _STEP_S = 120, 30, 0.1
-STEP_MS = 12_000  # a step takes under a second; a busy machine may take many times as long
-expect.set_options(timeout=STEP_MS)
 
 
 def free_port() -> int:
@@ -131,20 +129,6 @@ def watch() -> Iterator[Watch]:
 @pytest.fixture
 def sit_down(browser: Browser, ward: Ward, watch: Watch) -> Iterator[Callable[..., Desk]]:
     """A browser with an empty profile: `sit_down("marlow")` is signed in, `sit_down()` is nobody."""
-    contexts = []
-
-    def start(login: str | None = None, *, at: Ward | None = None, role: str | None = None, **look: object) -> Desk:
-        where = at or ward
-        options = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light", **look}
-        context = browser.new_context(**options)
-        contexts.append(context)
-        context.set_default_timeout(STEP_MS)
-        watch.over(context, where.url)
-        signed_in = where.sign_in(login, role=role) if login else None
-        if signed_in:
-            context.add_cookies([{"name": "cdss_session", "value": signed_in.token, "url": where.url}])
-        return Desk(context.new_page(), where, signed_in, watch)
-
-    yield start
-    for context in contexts:
-        context.close()
+    reception = Reception(browser, ward, watch)
+    yield reception.sit_down
+    reception.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, WebError, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, WebError, expect
 
 from browser.ward import PASSWORD
 
@@ -21,6 +21,8 @@ _HARMLESS = re.compile(
     r"status of 404 .* http://127\.0\.0\.1:\d+/[^?]+/_stcore/(health|host-config)$|^error: CSP script-src wasm-eval $"
 )
 _LOOKS = 600
+STEP_MS = 10_000  # a step takes under a second; a busy machine may take many times as long
+expect.set_options(timeout=STEP_MS)
 _INSIDE = ("data:", "blob:")
 _TELL = """
 addEventListener('securitypolicyviolation', e => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`));
@@ -180,6 +182,32 @@ class Desk:
     def text(self) -> str:
         """All that the page shows."""
         return self.page.locator("body").inner_text()
+
+
+class Reception:
+    """Gives people a browser with an empty profile."""
+
+    def __init__(self, browser: Browser, ward: Ward, watch: Watch) -> None:
+        self._browser, self._ward, self._watch = browser, ward, watch
+        self._contexts: list[BrowserContext] = []
+
+    def sit_down(
+        self, login: str | None = None, *, at: Ward | None = None, role: str | None = None, **look: object
+    ) -> Desk:
+        """`sit_down("marlow")` is signed in, `sit_down()` is nobody."""
+        where = at or self._ward
+        context = self._browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **look})
+        self._contexts.append(context)
+        context.set_default_timeout(STEP_MS)
+        self._watch.over(context, where.url)
+        signed_in = where.sign_in(login, role=role) if login else None
+        if signed_in:
+            context.add_cookies([{"name": "cdss_session", "value": signed_in.token, "url": where.url}])
+        return Desk(context.new_page(), where, signed_in, self._watch)
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
 
 
 def sign_label(ward: Ward, case: str) -> str:

@@ -12,7 +12,6 @@ from playwright.sync_api import expect
 
 from browser.desk import Desk, sign_label
 from browser.ward import PASSWORD, Ward
-from browser.test_coming_in import ask
 
 _ACTS = re.compile("^(Sign for|Commit|Record|Continue|Note it|Look again|Not applicable|Report|Add the)")
 
@@ -105,10 +104,10 @@ def test_a_tampered_ledger_is_said_broken_and_nothing_can_be_signed_any_more(
         auditor.sees("Read only.")
     auditor.go("/audit")
     expect(verdict).to_be_visible()
-    status, _, said = ask(ward, "/health")
+    status, _, said = ward.ask("/health")
     assert status == 503
     assert "broken at entry 9" in said
-    _, _, page = ask(ward, "/sign-in")
+    _, _, page = ward.ask("/sign-in")
     assert "Nothing can be recorded or signed here now" in page
     assert ward.size() == size
     assert "signoff.signed" not in ward.kinds(flagged)

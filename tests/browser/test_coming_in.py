@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
-from collections.abc import Callable, Mapping
-from urllib.parse import urlencode, urlsplit
+from collections.abc import Callable
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect
@@ -16,26 +15,6 @@ from browser.ward import PASSWORD, Ward
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _REFUSED = r"status of 401 .*/sign-in$"
-
-
-def ask(
-    ward: Ward,
-    path: str,
-    *,
-    method: str = "GET",
-    body: str | None = None,
-    headers: Mapping[str, str] = {},  # noqa: B006
-) -> tuple[int, dict[str, str], str]:
-    """One request without a browser; redirects are not followed."""
-    where = urlsplit(ward.url)
-    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=30)
-    try:
-        connection.request(method, path, body, dict(headers))
-        answer = connection.getresponse()
-        named = {name.lower(): value for name, value in answer.getheaders()}
-        return answer.status, named, answer.read().decode("utf-8", "replace")
-    finally:
-        connection.close()
 
 
 def test_signing_in_by_the_form_leads_to_the_worklist_and_out_again(ward: Ward, sit_down: Callable[..., Desk]) -> None:
@@ -148,18 +127,18 @@ def test_nobody_gets_no_page_no_socket_no_pdf_and_no_ledger(ward: Ward, sit_down
         desk.go(page)
         desk.heading("Sign in")
     for path in (f"/records/{case}.pdf", "/ledger.ndjson", "/media/x.txt", "/_stcore/metrics", "/component/x/y.js"):
-        status, _, said = ask(ward, path)
+        status, _, said = ward.ask(path)
         assert (status, said) == (401, "Sign in first."), path
-        status, named, _ = ask(ward, path, headers={"Accept": "text/html"})
+        status, named, _ = ward.ask(path, headers={"Accept": "text/html"})
         assert status == 401 or named["location"].startswith("/sign-in?next="), path
     upgrade = {
         "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Origin": ward.url,
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
     }  # fmt: skip
-    assert ask(ward, "/_stcore/stream", headers=upgrade)[0] == 403
+    assert ward.ask("/_stcore/stream", headers=upgrade)[0] == 403
     with_cookie = upgrade | {"Cookie": f"cdss_session={by.token}x"}
-    assert ask(ward, "/_stcore/stream", headers=with_cookie)[0] == 403
-    assert ask(ward, "/records/%2e%2e/health.pdf", headers={"Cookie": "cdss_session="})[0] == 401
+    assert ward.ask("/_stcore/stream", headers=with_cookie)[0] == 403
+    assert ward.ask("/records/%2e%2e/health.pdf", headers={"Cookie": "cdss_session="})[0] == 401
 
 
 def test_each_role_gets_its_own_pages_also_by_address(ward: Ward, sit_down: Callable[..., Desk], watch: Watch) -> None:
@@ -224,9 +203,9 @@ def test_a_deep_link_goes_there_after_signing_in(ward: Ward, sit_down: Callable[
 )
 def test_signing_in_never_leads_to_another_site(ward: Ward, next_: str) -> None:
     body = urlencode({"login": "arkwell", "password": PASSWORD, "next": next_})
-    status, named, _ = ask(ward, "/sign-in", method="POST", body=body, headers=_FORM)
+    status, named, _ = ward.ask("/sign-in", method="POST", body=body, headers=_FORM)
     assert (status, named["location"]) == (303, "/")
-    _, _, page = ask(ward, f"/sign-in?{urlencode({'next': next_})}")
+    _, _, page = ward.ask(f"/sign-in?{urlencode({'next': next_})}")
     assert 'name="next" value="/"' in page
 
 
@@ -235,7 +214,7 @@ def test_signing_in_never_leads_to_another_site(ward: Ward, next_: str) -> None:
 )
 def test_a_sign_in_sent_by_another_site_is_refused(ward: Ward, headers: dict[str, str]) -> None:
     body = urlencode({"login": "arkwell", "password": PASSWORD})
-    status, named, said = ask(ward, "/sign-in", method="POST", body=body, headers=_FORM | headers)
+    status, named, said = ward.ask("/sign-in", method="POST", body=body, headers=_FORM | headers)
     assert status == 403
     assert "set-cookie" not in named
     assert "The form came from another page." in said
@@ -244,8 +223,8 @@ def test_a_sign_in_sent_by_another_site_is_refused(ward: Ward, headers: dict[str
 def test_another_site_can_neither_sign_out_nor_switch_the_role(ward: Ward) -> None:
     by = ward.sign_in("altamira")
     headers = {"Cookie": f"cdss_session={by.token}", "Sec-Fetch-Site": "cross-site"}
-    ask(ward, "/sign-out", headers=headers)
-    ask(ward, "/role?as=approver", headers=headers)
+    ward.ask("/sign-out", headers=headers)
+    ward.ask("/role?as=approver", headers=headers)
     assert ward.hospital.identify(by.token) == by.person
 
 
@@ -255,7 +234,7 @@ def test_every_answer_carries_the_headers_of_the_house(ward: Ward) -> None:
         ("/", cookie), ("/review", cookie), ("/sign-in", {}), ("/health", {}), ("/ledger.ndjson", {}),
         ("/static/x", {}), ("/app/static/sign-in.css", {}), ("/records/x.pdf", cookie), ("/role?as=x", cookie),
     ):  # fmt: skip
-        _, named, _ = ask(ward, path, headers=headers)
+        _, named, _ = ward.ask(path, headers=headers)
         policy = dict(part.strip().partition(" ")[::2] for part in named["content-security-policy"].split(";"))
         assert policy["frame-ancestors"] == "'none'", path
         assert policy["default-src"] == "'self'"
@@ -291,6 +270,6 @@ def test_another_site_cannot_show_the_app_in_a_frame(ward: Ward, sit_down: Calla
 
 
 def test_health_names_no_patient(ward: Ward) -> None:
-    status, _, said = ask(ward, "/health")
+    status, _, said = ward.ask("/health")
     assert status == 200
     assert set(json.loads(said)) == {"status", "entries", "models"}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import update
 
@@ -14,6 +17,7 @@ from cdss.access.tables import session
 from cdss.demo.start import FEED, MODEL, PASSWORD
 
 __all__ = ["PASSWORD", "Ward"]
+_ANSWER_S = 60
 
 
 class Ward:
@@ -45,12 +49,47 @@ class Ward:
         self._taken.add(found[0])
         return self._by_name[found[0]]
 
+    def admit(self, like: str, family: str) -> str:
+        """Another patient with the results of one of the demo, for a test that needs one of its own."""
+        case = self._by_name[next(one for one in self._by_name if one.startswith(like))]
+        known, head = self.board(case), self.head(case)
+        number = f"99{len(self._by_name):07}"
+        text = self.bundle(case).decode()
+        own = head["reference"].removeprefix("Patient/")
+        for old, new in (
+            (own, f"new-{number}"), (head["family"], family), (head["identifier"]["value"], number),
+        ):  # fmt: skip
+            text = text.replace(old, new)
+        self._by_name[f"{family}, {number}"] = new_case = self.hospital.receive(
+            text.encode(), name="new.json", subject=f"Patient/new-{number}",
+            encounter=(head["encounter"] or "").replace(own, f"new-{number}") or None,
+            index_time=_instant(known.index_time), model=MODEL, sender=FEED,
+        )  # fmt: skip
+        return new_case
+
+    def ask(
+        self, path: str, *, method: str = "GET", body: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, str], str]:
+        """One request without a browser: status, headers, text; redirects are not followed."""
+        where = urlsplit(self.url)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=_ANSWER_S)
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            answer = connection.getresponse()
+            named = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, named, answer.read().decode("utf-8", "replace")
+        finally:
+            connection.close()
+
     def board(self, case: str) -> Any:
         """Where a case stands by the ledger."""
         return self.hospital.ports.board.refresh().cases[case]
 
     def head(self, case: str) -> dict[str, Any]:
         return self.hospital.ports.blob_json(self.hospital.ports.board.cases[case].head)
+
+    def bundle(self, case: str) -> bytes:
+        return self.hospital.ports.store.get_blob(self.board(case).bundle)[0]
 
     def answer(self, case: str) -> dict[str, Any]:
         return self.hospital.ports.blob_json(self.board(case).assessment)
@@ -71,12 +110,14 @@ class Ward:
         version = self.board(case).version
         self.hospital.commit_estimate(by.person, case, version=version, alive=alive, treating=True, seen_score=False)
 
-    def decide(self, by: cdss.SignedIn, case: str, outcome: str = "accepted", **more: Any) -> None:
-        """Record a decision from behind; nothing is signed yet."""
+    def decide(
+        self, by: cdss.SignedIn, case: str, outcome: str = "accepted", *, signed: bool = True, **more: Any
+    ) -> None:
+        """Record a decision from behind, to be signed or noted only."""
         if self.board(case).has_number and not self.board(case).estimate_of(by.person.sub):
             self.estimate(by, case)
         decision = cdss.ReviewDecision(outcome=cdss.Outcome(outcome), plan="Family meeting tomorrow", **more)
-        self.hospital.decide(by.person, case, version=self.board(case).version, decision=decision, sign=True)
+        self.hospital.decide(by.person, case, version=self.board(case).version, decision=decision, sign=signed)
 
     def sign(self, by: cdss.SignedIn, case: str, outcome: str = "overridden", **more: Any) -> None:
         """Decide and sign from behind."""
@@ -92,17 +133,16 @@ class Ward:
     def new_creatinine(self, case: str, value: float) -> None:
         """A new result arrives from the laboratory: the Bundle is sent again with it."""
         known = self.board(case)
-        bundle = json.loads(self.hospital.ports.store.get_blob(known.bundle)[0])
+        bundle = json.loads(self.bundle(case))
         newest = max(
             (one["resource"] for one in bundle["entry"] if _is_creatinine(one["resource"])),
             key=lambda one: one["effectiveDateTime"],
         )
         newest["valueQuantity"]["value"] = value
         head = self.head(case)
-        index = datetime.fromtimestamp(known.index_time / 1e6, UTC).isoformat().replace("+00:00", "Z")
         self.hospital.receive(
             json.dumps(bundle).encode(), name=known.bundle_name, subject=head["reference"],
-            encounter=head["encounter"], index_time=index, model=MODEL, sender=FEED,
+            encounter=head["encounter"], index_time=_instant(known.index_time), model=MODEL, sender=FEED,
         )  # fmt: skip
 
     def end_session(self, by: cdss.SignedIn) -> None:
@@ -111,6 +151,10 @@ class Ward:
             long_ago = self.hospital.ports.clock() - timedelta(minutes=16)
             mine = session.c.digest == by.person.session
             connection.execute(update(session).where(mine).values(seen_at=long_ago))
+
+
+def _instant(at: int) -> str:
+    return datetime.fromtimestamp(at / 1e6, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _is_creatinine(resource: dict[str, Any]) -> bool:

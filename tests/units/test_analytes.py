@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdss.units import Analyte, analyte_for, analytes, read_unit
+from cdss.units import Analyte, analyte_for, analytes, convert, read_unit
 from cdss.units.ucum import measure
 
 if TYPE_CHECKING:
@@ -133,6 +133,38 @@ def test_pulse_oximetry_and_arterial_saturation_are_two_measurements() -> None:
 
 def test_urea_is_not_urea_nitrogen() -> None:
     assert loinc("22664-7") is not loinc("3094-0")
+
+
+@pytest.mark.parametrize(
+    ("arterial", "unstated"), [("2703-7", "11556-8"), ("2019-8", "11557-6"), ("2708-6", "20564-1")]
+)
+def test_blood_that_may_be_venous_is_not_arterial(arterial: str, unstated: str) -> None:
+    assert loinc(arterial) is not loinc(unstated)
+    assert loinc(unstated).physical[0] <= loinc(arterial).physical[0]
+
+
+def test_an_ifcc_result_is_never_read_as_ngsp_percent() -> None:
+    ifcc, ngsp = loinc("59261-8"), loinc("4548-4")
+    assert read_unit(ifcc, UCUM, "mmol/mol", None).identity
+    assert read_unit(ifcc, UCUM, "%", None).problem == "unit-wrong-dimension"
+    assert float(convert(53, read_unit(ngsp, UCUM, "mmol/mol", None))) == pytest.approx(7.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "unit", "expected"),
+    [
+        ("59826-8", "88.4", "umol/L", 1.00), ("15074-8", "10", "mmol/L", 180.2), ("14743-9", "5.5", "mmol/L", 99.1),
+        ("14631-6", "17.1", "umol/L", 1.00), ("14937-7", "5", "mmol/L", 14.0), ("3091-6", "60", "mg/dL", 9.99),
+        ("14118-4", "18", "mg/dL", 2.00), ("2601-3", "1", "mmol/L", 2.43), ("2000-8", "2.5", "mmol/L", 10.0),
+        ("14647-2", "5.2", "mmol/L", 201.1), ("1751-7", "40", "g/L", 4.0), ("2703-7", "10", "kPa", 75.0),
+        ("11556-8", "13.3", "kPa", 99.8), ("48703-3", "0.42", "1", 42), ("34728-6", "25", "meq/L", 25),
+    ],
+)  # fmt: skip
+def test_the_everyday_units_of_other_countries_come_out_right(
+    code: str, value: str, unit: str, expected: float
+) -> None:
+    found = loinc(code)
+    assert float(convert(Fraction(value), read_unit(found, UCUM, unit, None))) == pytest.approx(expected, rel=5e-3)
 
 
 def test_the_support_coma_score_is_not_glasgow() -> None:

@@ -120,7 +120,14 @@ class Day:
         return self.hospital.look(by.person, case)
 
     def decide(
-        self, by: SignedIn, case: str, outcome: str = "accepted", *, version: int | None = None, sign: bool = False, **more: Any
+        self,
+        by: SignedIn,
+        case: str,
+        outcome: str = "accepted",
+        *,
+        version: int | None = None,
+        sign: bool = False,
+        **more: Any,
     ) -> Entry:
         chosen = Outcome(outcome)
         decision = ReviewDecision(outcome=chosen, **(more or EVERY_ACT[chosen]))

@@ -16,7 +16,6 @@ from typing import Any
 
 from cdss.cli.main import main as command
 from cdss.compose import open_hospital
-from cdss.demo.start import PASSWORD
 from cdss.errors import CdssError
 from cdss.settings import Settings
 from tests.workflow.at_work import FLAGGED, QUICK, SETTLING, Clock, Day
@@ -50,31 +49,32 @@ def fill(ballast: Path, pages: int) -> None:
 def full(template: Path, disk: Path) -> list[dict[str, Any]]:
     """A decision and a signature with less and less room; each time, room is made and both are tried again."""
     mount("-t", "tmpfs", "-o", "size=24m", "none", str(disk))
-    told = []
-    for pages in STEPS:
-        home = disk / "home"
-        shutil.copytree(template, home)
-        day = open_day(home)
-        marlow = day.sign_in()
-        decided_before = day.decide(marlow, day.cases[SETTLING], sign=True)
-        day.result(marlow, day.cases[FLAGGED])
-        before, version = day.size, day.case(day.cases[FLAGGED]).version
-        ballast = disk / "ballast"
-        fill(ballast, pages)
-        said = {"pages": pages, "decide": attempt(lambda: day.decide(marlow, day.cases[FLAGGED], version=version))}
-        said["sign"] = attempt(lambda: day.sign(marlow, day.cases[SETTLING], decided_before))
-        said["kinds"] = day.kinds(before)
-        ballast.unlink()
-        said["read only"] = day.hospital.ports.store.read_only
-        decided = attempt(lambda: day.decide(marlow, day.cases[FLAGGED], version=version))
-        signed = attempt(lambda: day.sign(marlow, day.cases[SETTLING], decided_before))
-        said["then"] = [decided.get("done"), signed.get("done")]
-        said["signatures"] = [one.kind for one in day.entries()].count("signoff.signed")
-        day.hospital.close()
-        said["findings"] = day.findings()
-        told.append(said)
-        shutil.rmtree(home)
-    return told
+    return [with_room_for(pages, template, disk) for pages in STEPS]
+
+
+def with_room_for(pages: int, template: Path, disk: Path) -> dict[str, Any]:
+    """Both acts with so many pages free, and what came of it."""
+    home, ballast = disk / "home", disk / "ballast"
+    shutil.copytree(template, home)
+    day = open_day(home)
+    marlow, mine, other = day.sign_in(), day.cases[SETTLING], day.cases[FLAGGED]
+    before_it = day.decide(marlow, mine, sign=True)
+    day.result(marlow, other)
+    before, version = day.size, day.case(other).version
+    fill(ballast, pages)
+    said: dict[str, Any] = {"pages": pages, "decide": attempt(lambda: day.decide(marlow, other, version=version))}
+    said["sign"] = attempt(lambda: day.sign(marlow, mine, before_it))
+    said["kinds"] = day.kinds(before)
+    ballast.unlink()
+    said["read only"] = day.hospital.ports.store.read_only
+    decided = attempt(lambda: day.decide(marlow, other, version=version))
+    signed = attempt(lambda: day.sign(marlow, mine, before_it))
+    said["then"] = [decided.get("done"), signed.get("done")]
+    said["signatures"] = [one.kind for one in day.entries()].count("signoff.signed")
+    day.hospital.close()
+    said["findings"] = day.findings()
+    shutil.rmtree(home)
+    return said
 
 
 def read_only(template: Path, disk: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Signs decisions until it is killed, saying each once it stands: `python -m tests.workflow.signing_until_killed DIR KILLS`.
+"""Signs until it is killed, saying each once it stands: `python -m tests.workflow.signing_until_killed DIR KILLS`.
 
 DIR holds `template`, a hospital whose cases are decided and not signed. One process forks a child for each round, kills
 it with SIGKILL at a random moment, opens the hospital again and looks. It prints what it found as JSON.

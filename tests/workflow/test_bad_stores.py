@@ -39,11 +39,11 @@ def one_line(text: str) -> bool:
     return "\n" not in text and "Traceback" not in text and "sqlite3." not in text
 
 
-# ---- locked --------------------------------------------------------------------------------------------------------------
+# ---- locked --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def locked(day: Day, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Any:
+def locked(day: Day, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Another program holds the store; we wait for a moment only."""
     monkeypatch.setattr(engine, "WAIT_S", 0.1)
     day.hospital.ports.store.engine.dispose()
@@ -64,8 +64,8 @@ def locked(day: Day, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReq
             one.kill()
             one.communicate()
 
-    request.addfinalizer(free)
-    return lock, free
+    yield lock, free
+    free()
 
 
 @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
@@ -111,7 +111,7 @@ def test_commands_on_a_locked_store_end_with_6(
         assert "locked by another program" in told.err
 
 
-# ---- a bad disk ----------------------------------------------------------------------------------------------------------
+# ---- a bad disk ----------------------------------------------------------------------------------------------------
 
 
 def on_a_bad_disk(how: str, folder: Path, template: Path) -> Any:
@@ -155,7 +155,7 @@ def test_a_disk_that_turns_read_only_is_said_by_every_act(template: Path, tmp_pa
     assert (told["then"], told["findings"]) == ({"done": "signoff.signed"}, [])
 
 
-# ---- tampered with -------------------------------------------------------------------------------------------------------
+# ---- tampered with -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

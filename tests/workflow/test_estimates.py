@@ -1,4 +1,4 @@
-"""A clinician's own estimate: asked as the combination was fitted, kept as asked, and combined only where that is right."""
+"""A clinician's own estimate: asked as the combination was fitted, kept as asked, combined only where that is right."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from tests.ledger.hospital import memory_home
 
 @settings(max_examples=25)
 @given(alive=st.integers(0, 100), number=st.integers(1, 33))
-def test_it_is_kept_as_asked_and_the_team_is_what_the_model_makes_of_it(template: Path, alive: int, number: int) -> None:
-    """Of 100 like this one, `alive` will be alive: the entry says so, and look() gives the number of every other door."""
+def test_it_is_kept_as_asked_and_the_team_is_what_the_model_makes_of_it(
+    template: Path, alive: int, number: int
+) -> None:
+    """Of 100 such patients `alive` will be alive: the entry says so, and look() gives the number of every other door."""
     model = cdss.load_model(RELEASE)
     with memory_home() as folder, a_day(template, folder / "home") as day:
         marlow, case, patient = day.sign_in(), day.cases[number], patients()[number]

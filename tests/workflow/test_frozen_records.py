@@ -54,7 +54,9 @@ def frozen_bytes(day: Day, entry: Any) -> bytes:
 
 def is_what_was_shown(record: dict[str, Any], view: CaseView) -> None:
     """Every part of the page is in the record, and the record has no other machine's number."""
-    as_stored = json.loads(json.dumps({name: getattr(view, name) for name in ("patient", "facts", "evidence", "about")}))
+    as_stored = json.loads(
+        json.dumps({name: getattr(view, name) for name in ("patient", "facts", "evidence", "about")})
+    )
     assert record["assessment"] == view.answer
     assert {name: record[name] for name in ("patient", "facts", "evidence")} | {"about": record["model"]} == as_stored
     assert (record["effects"], record["reliance"]) == (list(view.effects), list(view.reliance))

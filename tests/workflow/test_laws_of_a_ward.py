@@ -1,4 +1,4 @@
-"""Whatever people do in whatever order: what the board says, what the ledger says and what a reader finds is one thing."""
+"""Whatever people do in whatever order: what the board, the ledger and a new reader say of a case is one thing."""
 
 from __future__ import annotations
 

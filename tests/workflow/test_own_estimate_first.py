@@ -30,7 +30,9 @@ def leaks(shown: object, answer: dict[str, Any]) -> list[str]:
     numbers = [place for place, secret in secrets(answer).items() if secret in text]
     names = ("probability", "interval", "log_odds", "band", "flag", "shap_value", "explanation", "team", "previous")
     return numbers + [
-        place for place, value in found if place.rpartition(".")[2].rstrip("]0123456789[") in names and value is not None
+        place
+        for place, value in found
+        if place.rpartition(".")[2].rstrip("]0123456789[") in names and value is not None
     ]
 
 

@@ -31,7 +31,7 @@ def used_proofs(day: Day) -> int:
     return int(rows(day.home, "SELECT count(*) FROM access_proof WHERE used_at IS NOT NULL")[0][0])
 
 
-# ---- something newer came ------------------------------------------------------------------------------------------------
+# ---- something newer came ------------------------------------------------------------------------------------------
 
 
 def test_what_was_decided_on_an_older_answer_is_refused(day: Day) -> None:
@@ -71,7 +71,7 @@ def test_a_changed_decision_is_another_one_to_sign(day: Day) -> None:
     assert day.sign(marlow, case, second).fields["sig"]["decision"] == second.leaf
 
 
-# ---- twice ---------------------------------------------------------------------------------------------------------------
+# ---- twice ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_same_form_sent_twice_is_one_decision_and_one_signature(day: Day) -> None:
@@ -96,7 +96,7 @@ def test_the_same_form_sent_twice_is_one_decision_and_one_signature(day: Day) ->
     ],
 )
 def test_another_decision_is_never_taken_for_the_first(day: Day, other: dict[str, Any]) -> None:
-    """The page is reloaded, the form filled in anew with the old version: it is refused, not answered with the old one."""
+    """The page is reloaded and the form filled in anew: it is refused, not answered with the decision before it."""
     marlow, case = day.sign_in(), day.cases[FLAGGED]
     view = day.result(marlow, case)
     day.decide(marlow, case, version=view.case.version)
@@ -124,7 +124,7 @@ def test_a_program_that_mistypes_the_password_can_try_again(day: Day) -> None:
     assert [one.kind for one in day.entries()].count("decision.accepted") == 1
 
 
-# ---- who ---------------------------------------------------------------------------------------------------------------
+# ---- who -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("login", ["thorsby", "altamira", "vantongeren"])
@@ -220,7 +220,7 @@ def test_a_forged_session_is_nobodys(day: Day) -> None:
         assert day.hospital.identify(token) is None
 
 
-# ---- forms -------------------------------------------------------------------------------------------------------------
+# ---- forms ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -244,8 +244,8 @@ def test_a_form_with_a_part_missing_or_too_much_decides_nothing(day: Day, outcom
     marlow, case = day.sign_in(), day.cases[FLAGGED]
     version = day.result(marlow, case).case.version
     before = day.size
+    decision = ReviewDecision(outcome=Outcome(outcome), **more)
     with pytest.raises(UsageError) as refused:
-        decision = ReviewDecision(outcome=Outcome(outcome), **more)
         day.hospital.decide(marlow.person, case, version=version, decision=decision)
     assert day.size == before
     typed = [text for text in more.values() if isinstance(text, str) and len(text) > 5]

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 from at_work import (
-    EVERY_ACT, FLAGGED, FLAGGED_TOO, NO_NUMBER, OUTSIDE, RELEASE, SETTLING, Day, bundle,
+    EVERY_ACT,
+    FLAGGED,
+    FLAGGED_TOO,
+    NO_NUMBER,
+    OUTSIDE,
+    RELEASE,
+    SETTLING,
+    Day,
+    bundle,
 )  # fmt: skip
 
 from cdss.access import Role, SamePersonError, local_operator
@@ -48,7 +56,10 @@ def test_what_is_signed_and_by_how_many_is_what_the_policy_says(day: Day, number
     decided = day.decide(marlow, case, outcome)
     overridden = outcome is Outcome.OVERRIDDEN
     said = {name: decided.fields["data"][name] for name in ("sign", "second")}
-    assert said == {"sign": "yes" if flagged or overridden else "no", "second": "yes" if flagged and overridden else "no"}
+    assert said == {
+        "sign": "yes" if flagged or overridden else "no",
+        "second": "yes" if flagged and overridden else "no",
+    }
     if said["sign"] == "no":
         assert day.stage(marlow, case) is Stage.NOTED
         with pytest.raises(UsageError, match="needs no signature"):
@@ -275,7 +286,7 @@ def test_a_release_that_was_retired_in_between_is_not_signed(day: Day) -> None:
     model = day.hospital.ports.load(RELEASE)
     registry.change_state(day.hospital.ports, approver.person, Kind.MODEL_RETIRED, model, why="stop rule reached")
     before = day.size
-    with pytest.raises(UsageError, match="is retired now. Nothing was signed"):
+    with pytest.raises(UsageError, match=r"is retired now\. Nothing was signed"):
         day.sign(marlow, case, decided)
     assert day.size == before
     with pytest.raises(UsageError, match="no release is live"):

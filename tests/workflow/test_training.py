@@ -286,3 +286,29 @@ def test_a_bad_outcome_file_leaves_nothing_behind(fhir: Path, model_dir: Path, t
     with pytest.raises(CdssError, match="line 6"):
         cdss.train(model_dir, fhir, fhir / "cohort.csv", bad / "outcomes.csv", tmp_path / "r")
     assert not (tmp_path / "r").exists()
+
+
+def test_a_hospital_that_maps_its_codes_trains_the_same_model_and_the_release_names_the_map(
+    release: cdss.Model, fhir: Path, model_dir: Path, tmp_path: Path
+) -> None:
+    own, loinc = '"https://lab.example/codes","code":"KREA"', '"http://loinc.org","code":"2160-0"'
+    bare = tmp_path / "local"
+    bare.mkdir()
+    changed = 0
+    for file in fhir.glob("*.ndjson"):
+        text = file.read_text("utf-8")
+        changed += text.count(loinc)
+        (bare / file.name).write_text(text.replace(loinc, own), "utf-8")
+    assert changed > 0
+    code_map = tmp_path / "map.csv"
+    code_map.write_text(
+        "system,code,to_system,to_code\nhttps://lab.example/codes,KREA,http://loinc.org,2160-0\n", "utf-8"
+    )
+    mapped = cdss.train(
+        model_dir, bare, fhir / "cohort.csv", fhir / "outcomes.csv", tmp_path / "release", code_map=code_map
+    )
+    ours, theirs = (json.loads((one.path / MANIFEST).read_bytes()) for one in (mapped, release))
+    assert "code_map" not in theirs
+    assert ours["code_map"]["codes"] == 1
+    assert ours["code_map"]["digest"].startswith("sha256:")
+    assert (ours["training"], ours["files"]) == (theirs["training"], theirs["files"])

@@ -11,7 +11,7 @@ from cdss.workflow.quality.parts import (
     count,
     month,
     number,
-    part_words,
+    part_of,
     percent,
     share_bar,
     spark,
@@ -23,7 +23,8 @@ from cdss.workflow.quality.parts import (
 )
 
 _READ = {
-    "as is": "reference unit", "converted": "converted", "alias": "alias table", "text": "from text only",
+    "as is": "reference unit",
+    "equal": "equal to it", "converted": "converted", "alias": "alias table", "text": "from text only",
     "assumed": "assumed", "not read": "not read", "no unit": "",
 }  # fmt: skip
 _REASONS_SHOWN = 4
@@ -44,9 +45,12 @@ def completeness_section(report: Report) -> str:
                 _name(code),
                 count(code["sent"]),
                 count(code["usable"]),
+                zero(code["absent"]),
+                zero(sum(code["put_aside"].values())),
+                zero(code["elsewhere"]),
                 percent(code["share_usable"]),
-                share_bar(code["share_usable"], f"{code['usable']:,} of {code['sent']:,}"),
-                f'{count(code["patients"])}<span class="fine">{part_words(code["patients"], people)}</span>',
+                share_bar(code["share_usable"], f"{code['usable']:,} of {code['sent'] - code['elsewhere']:,}"),
+                _patients(code["patients"], people),
                 line,
                 f"{count(time['months_with_any'])} of {count(time['months_spanned'])}" if time else DASH,
                 DASH
@@ -55,17 +59,39 @@ def completeness_section(report: Report) -> str:
                 percent(code["without_issued"] / code["sent"] if code["sent"] else None),
             ]
         )
-    head = ("code", "sent", "usable", "share", "", "patients", "when", "months", "longest gap", "no issued time")
+    head = (
+        "code", "sent", "usable", "absent", "put aside", "else", "share", "", "patients", "when", "months",
+        "longest gap", "no issued",
+    )  # fmt: skip
     absent = [code for code in report["codes"] if not code["sent"] and not code["usable"]]
-    listed = "; ".join(f"{words(code['label'] or code['code'])} {words(code['code'])}" for code in absent)
+    here = {code["label"] for code in report["codes"] if code["sent"] or code["usable"]}
+    missing = list(dict.fromkeys(code["label"] or code["code"] for code in absent if code["label"] not in here))
     span = f"{month(months[0])} to {month(months[-1])}" if months else ""
     return (
-        f'<p class="quiet">Each code of units.toml and of the models. Sent: results and components that '
-        f"carry the code. "
-        f"Usable: events that came of them, a repeated one once. The bars run over the whole source, {words(span)}.</p>"
-        + table("Completeness by code", head, rows, right=(1, 2, 3, 5, 7, 8, 9), empty="No known code was sent.")
-        + (f'<p class="fine"><b>{len(absent)} known codes are not in this source:</b> {listed}.</p>' if absent else "")
+        '<p class="quiet">Each code of units.toml and of the models. Sent: results and components that carry the code. '
+        "Usable: events that came of them. Absent: sent without a value, with a reason. Put aside: findings that name "
+        "the code. Else: repeated, an older version, or set aside with its resource for status or owner; the share "
+        f"leaves these out. The bars run over the whole source, {words(span)}.</p>"
+        + table(
+            "What was sent of each code, and when",
+            head,
+            rows,
+            right=(1, 2, 3, 4, 5, 6, 8, 10, 11, 12),
+            empty="No known code was sent.",
+        )
+        + _absent(missing, len(absent))
     )
+
+
+def _patients(number_of: int, people: int) -> str:
+    return f"{count(number_of)} ({part_of(number_of, people)})" if people else count(number_of)
+
+
+def _absent(missing: Sequence[str], codes: int) -> str:
+    if not codes:
+        return ""
+    what = f"<b>Not in this source at all:</b> {'; '.join(words(label) for label in missing)}. " if missing else ""
+    return f'<p class="fine wide">{what}{count(codes)} known codes are not used here; quality.json has each.</p>'
 
 
 def conformance_section(report: Report) -> str:
@@ -93,9 +119,9 @@ def conformance_section(report: Report) -> str:
         ]
         for unit in report["units"]
     ]
-    head = ("code", "reference unit", "units as sent", "put aside (findings)", "used, with a note (findings)")
+    head = ("code", "reference unit", "units as sent", "put aside (findings)", "notes (findings)")
     return (
-        table("Units and reasons by code", head, rows, empty="No known code was sent.")
+        table("Units and reasons of each code", head, rows, empty="No known code was sent.")
         + table(
             "By unit, over all known codes",
             ("unit as sent", "how it is read", "reason", "values", "codes"),
@@ -111,11 +137,11 @@ def conformance_section(report: Report) -> str:
 
 
 def _unit(unit: Mapping[str, Any]) -> str:
-    how = _READ[unit["read"]]
-    beside = f", {words(how)}{': ' + words(unit['reason']) if unit['read'] == 'not read' else ''}" if how else ""
     shown = f"<code>{words(unit['unit'])}</code>" if unit["read"] != "no unit" else words(unit["unit"])
-    mark = ' <span class="tag error">put aside</span>' if unit["read"] == "not read" else ""
-    return f"{shown} {count(unit['values'])}{beside}{mark}"
+    if unit["read"] == "not read":
+        return f'{shown} {count(unit["values"])}, <span class="tag error">put aside</span>: {words(unit["reason"])}'
+    how = _READ[unit["read"]]
+    return f"{shown} {count(unit['values'])}{', ' + words(how) if how else ''}"
 
 
 def _listed(entries: Sequence[str], most: int) -> str:

@@ -18,7 +18,6 @@ from cdss.record import PatientRecord, Sent
 from cdss.units import Analyte, analyte_for, analytes, read_unit
 
 UNKNOWN_LISTED = 50
-_HOWS = ("as is", "converted", "alias", "text", "assumed", "not read")
 
 
 class Columns:
@@ -121,6 +120,9 @@ def _one_code(
 ) -> dict[str, Any]:
     rows = columns.rows_of((key,), EventKind.OBSERVATION)
     named, total = Coding.from_key(key), sum(sent.values())
+    put_aside = {reason: n for (severity, reason), n in sorted(findings.items()) if severity == Severity.ERROR}
+    absent = findings[Severity.NOTE.value, "value-absent"]
+    elsewhere = max(0, total - len(rows) - absent - sum(put_aside.values()))
     values = columns.table.value[rows]
     bare = ~np.isnan(values) & (columns.table.comparator[rows] == 0)
     units = np.unique(columns.table.unit[rows])
@@ -133,11 +135,13 @@ def _one_code(
         "models": list(models),
         "sent": total,
         "usable": len(rows),
-        "share_usable": share(len(rows), total),
+        "absent": absent,
+        "elsewhere": elsewhere,
+        "share_usable": share(len(rows), max(total - elsewhere, len(rows))),
         "patients": columns.patients(rows),
         "without_issued": without_issued,
         "units": _units(analyte, sent),
-        "put_aside": {reason: n for (severity, reason), n in sorted(findings.items()) if severity == Severity.ERROR},
+        "put_aside": put_aside,
         "notes": {reason: n for (severity, reason), n in sorted(findings.items()) if severity == Severity.NOTE},
         "limits": None if analyte is None else _limits(analyte, findings),
         "bounds": int((columns.table.comparator[rows] != 0).sum()),
@@ -180,7 +184,9 @@ def _how(analyte: Analyte | None, way: Sent) -> tuple[str, str, str]:
         return shown, "assumed", reading.note
     if reading.note:
         return shown, "text" if reading.note == "unit-from-text" else "alias", reading.note
-    return shown, "as is" if reading.identity else "converted", ""
+    if not reading.identity:
+        return shown, "converted", ""
+    return shown, "as is" if analyte is None or shown == analyte.unit else "equal", ""
 
 
 def by_unit(codes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -8,9 +8,12 @@ from typing import Any
 from cdss.workflow.quality.kahn import COMPLETENESS, CONFORMANCE, FIRST, PLAUSIBILITY
 from cdss.workflow.quality.parts import count, percent, words
 
-MOST = 8
+MOST = 9
+MOST_CODES = 3
 _SERIOUS = 0.01  # a reason that puts aside this share of all resources is worth a line
+_LOST = 0.05
 _SHIFTED = 0.5
+_ALWAYS = 3  # the most frequent reasons are told whatever their share
 
 
 def shifted(report: Mapping[str, Any]) -> bool:
@@ -20,7 +23,7 @@ def shifted(report: Mapping[str, Any]) -> bool:
 
 
 def first_lines(report: Mapping[str, Any]) -> list[str]:
-    """At most eight lines of HTML."""
+    """At most nine lines of HTML."""
     return list(_lines(report))[:MOST]
 
 
@@ -38,8 +41,9 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield from _needed(report)
     yield from _codes(report)
     grave = [f for f in errors.values() if f["category"] in (CONFORMANCE, COMPLETENESS, PLAUSIBILITY)]
-    for finding in sorted(grave, key=lambda finding: (-finding["n"], finding["reason"])):
-        if finding["n"] >= max(1, _SERIOUS * report["counts"]["resources"]) or len(grave) <= 2:
+    ordered = sorted(grave, key=lambda finding: (-finding["n"], finding["reason"]))
+    for place, finding in enumerate(ordered):
+        if place < _ALWAYS or finding["n"] >= _SERIOUS * report["counts"]["resources"]:
             yield _finding(report, finding)
     yield from _times(report)
     unknown, events = report["unknown_codes"], _observations(report)
@@ -57,7 +61,7 @@ def _finding(report: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
     many = "1 finding" if finding["n"] == 1 else f"{count(finding['n'])} findings"
     return (
         f"<b>{words(finding['reason'])}</b>: {many}, {percent(part)} of the resources. As in {where}: "
-        f"{words(finding['example']['message'])}."
+        f"{words(example['message'].rstrip('.'))}."
     )
 
 
@@ -67,20 +71,25 @@ def _needed(report: Mapping[str, Any]) -> Iterator[str]:
         if absent and report["patients"]["n"]:
             yield (
                 f"<b>{words(model['model'])} will give nobody a number from this source</b>: it must have "
-                f"{words(', '.join(absent))}, and no patient has any."
+                f"{', '.join(words(label) for label in absent)}, and no patient has any."
             )
 
 
 def _codes(report: Mapping[str, Any]) -> Iterator[str]:
-    """Codes of which a good part is lost to one fault of the data."""
-    lost = [(code, sum(n for reason, n in code["put_aside"].items())) for code in report["codes"] if code["sent"]]
-    for code, number in sorted(lost, key=lambda entry: -entry[1]):
-        if number >= max(3, 0.05 * code["sent"]):
-            reasons = ", ".join(f"{words(reason)} {count(n)}" for reason, n in code["put_aside"].items())
-            yield (
-                f"<b>{words(code['label'])}</b> ({words(code['code'])}): {count(number)} findings put values aside, of "
-                f"{count(code['sent'])} sent ({reasons})."
-            )
+    """Codes of which a good part is absent, or lost to a fault of the data."""
+    lost = []
+    for code in report["codes"]:
+        reasons = dict(code["put_aside"])
+        if "value-absent" in code["notes"]:
+            reasons["value-absent"] = code["notes"]["value-absent"]
+        if sum(reasons.values()) >= max(3, _LOST * code["sent"]):
+            lost.append((sum(reasons.values()) / max(1, code["sent"]), code, reasons))
+    for _, code, reasons in sorted(lost, key=lambda entry: -entry[0])[:MOST_CODES]:
+        said = ", ".join(f"{words(reason)} {count(n)}" for reason, n in reasons.items())
+        yield (
+            f"<b>{words(code['label'])}</b> ({words(code['code'])}): {count(code['usable'])} of {count(code['sent'])} "
+            f"sent are usable ({said})."
+        )
 
 
 def _times(report: Mapping[str, Any]) -> Iterator[str]:
@@ -93,9 +102,8 @@ def _times(report: Mapping[str, Any]) -> Iterator[str]:
         )
     if times["events_before_birth"] or times["events_after_death"]:
         yield (
-            f"<b>{count(times['events_before_birth'])} events lie before a birth, "
-            f"{count(times['events_after_death'])} more "
-            "than two days after a death.</b> Check whose they are."
+            f"<b>Events before a birth: {count(times['events_before_birth'])}. More than two days after a death: "
+            f"{count(times['events_after_death'])}.</b> Check whose they are."
         )
 
 

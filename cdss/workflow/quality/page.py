@@ -10,6 +10,7 @@ from cdss.workflow.quality.parts import (
     OUTCOMES,
     Report,
     count,
+    moment,
     table,
     words,
 )
@@ -57,7 +58,9 @@ def quality_page(report: Report) -> str:
 
 def _head(report: Report) -> str:
     counts, people = report["counts"], report["patients"]["n"]
-    known = "" if report["index_time"] is None else f", as known at {words(report['index_time'])}"
+    known = "" if report["index_time"] is None else f", as known at {moment(report['index_time'])}"
+    if report["code_map"] is not None:
+        known += f", with the code map {words(report['code_map']['file'])}"
     cells = [("resources", "resources", "=")]
     cells += [(name, label, "+" if name != "refused" else "") for name, label in OUTCOMES]
     row = "".join(
@@ -67,7 +70,7 @@ def _head(report: Report) -> str:
     )
     return (
         f"<p>{count(people)} {'patient' if people == 1 else 'patients'}, {count(counts['events'])} events, "
-        f"{count(counts['findings'])} findings. Made {words(report['made'])} by cdss "
+        f"{count(counts['findings'])} findings. Made {moment(report['made'])} by cdss "
         f"{words(report['cdss'])}{known}.</p>"
         f'<dl class="sum">{row}</dl>'
         f'<p class="ok">\N{CHECK MARK} The counts agree: {len(report["checks"])} equations hold, on resources, files, '
@@ -112,4 +115,4 @@ def _method(report: Report) -> str:
 
 
 def _foot(report: Report) -> str:
-    return f"Data quality of {words(report['source'])}, made {words(report['made'])} by cdss {words(report['cdss'])}."
+    return f"Data quality of {words(report['source'])}, made {moment(report['made'])} by cdss {words(report['cdss'])}."

@@ -69,15 +69,16 @@ def part_of(part: int, whole: int) -> str:
     return percent(part / whole) if whole else ""
 
 
-def part_words(part: int, whole: int) -> str:
-    """`63.4% of all`."""
-    return f"{percent(part / whole)} of all" if whole else ""
-
-
 def month(text: str) -> str:
     """`Mar 2026` of `2026-03`."""
     year, _, of_year = text.rpartition("-")
     return f"{_MONTHS[int(of_year) - 1]} {year}"
+
+
+def moment(text: str) -> str:
+    """`14 Mar 2026 09:47 UTC` of an ISO 8601 instant in UTC."""
+    date, _, time = text.partition("T")
+    return f"{int(date[8:10])} {month(date[:7])} {time[:5]} UTC"
 
 
 def table(

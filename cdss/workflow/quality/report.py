@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -34,7 +34,13 @@ _AFTER_DEATH = 2 * DAY
 
 
 def quality_report(
-    record: PatientRecord, specs: Sequence[FeatureSpec], *, made: int, version: str, index_time: int | None = None
+    record: PatientRecord,
+    specs: Sequence[FeatureSpec],
+    *,
+    made: int,
+    version: str,
+    index_time: int | None = None,
+    code_map: Mapping[str, str | int] | None = None,
 ) -> dict[str, Any]:
     """The figures of a report, as the JSON object of quality.json.
 
@@ -50,6 +56,8 @@ def quality_report(
         Of this program.
     index_time : int or None
         What the record was read with.
+    code_map : mapping or None
+        Which map of the hospital's own codes it was read with.
 
     Raises
     ------
@@ -64,6 +72,7 @@ def quality_report(
         "made": instant_text(made // 1_000_000 * 1_000_000),
         "cdss": version,
         "index_time": None if index_time is None else instant_text(index_time),
+        "code_map": None if code_map is None else dict(code_map),
         "counts": {
             "resources": counts.resources,
             **{outcome: getattr(counts, outcome) for outcome in OUTCOMES},

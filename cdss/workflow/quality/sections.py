@@ -15,7 +15,6 @@ from cdss.workflow.quality.parts import (
     number,
     outcome_bar,
     part_of,
-    part_words,
     percent,
     share_bar,
     system_words,
@@ -23,6 +22,8 @@ from cdss.workflow.quality.parts import (
     words,
     zero,
 )
+
+_LINES = 30
 
 
 def resources_section(report: Report) -> str:
@@ -68,12 +69,13 @@ def models_section(report: Report) -> str:
                 "must be there" if feature["needed"] else "may be absent",
                 words(feature["kind"]),
                 count(feature["events"]),
-                f'{count(feature["patients"])}<span class="fine">{part_words(feature["patients"], people)}</span>',
+                count(feature["patients"]),
+                part_of(feature["patients"], people),
                 share_bar(feature["share"], f"{percent(feature['share']).replace('&gt;', 'over ')} of the patients"),
             ]
             for feature in model["features"]
         ]
-        head = ("feature", "the model", "read from", "events", "patients", "")
+        head = ("feature", "the model", "read from", "events", "patients", "share", "")
         shown += table(
             f"{model['model']} {model['version']}: patients with anything a feature could read",
             head,
@@ -129,29 +131,26 @@ def time_section(report: Report) -> str:
 
 
 def _calendar(months: Sequence[Mapping[str, Any]]) -> str:
-    """The months one by one where they fit on a page, else the years; patients only by month, they cannot be added."""
+    """Months where they fit on a page, else years or decades; patients only by month, since they do not add up."""
     names = ("events", "observation", "condition", "encounter", "procedure", "medication")
-    by_year = len(months) > 24
+    years = len({entry["month"][:-3] for entry in months})
+    unit, cut = ("month", 7) if len(months) <= _LINES else ("year", 4) if years <= _LINES else ("decade", 3)
     found: dict[str, list[int]] = {}
     for entry in months:
-        sums = found.setdefault(entry["month"][:-3] if by_year else entry["month"], [0] * len(names))
+        sums = found.setdefault(entry["month"][:cut], [0] * len(names))
         for place, name in enumerate(names):
             sums[place] += entry[name]
-    rows = [[words(text if by_year else month(text)), *(zero(value) for value in sums)] for text, sums in found.items()]
-    if not by_year:
-        rows = [[*row, count(entry["patients"])] for row, entry in zip(rows, months, strict=True)]
-    head = [
-        "year" if by_year else "month",
-        "events",
-        "observations",
-        "conditions",
-        "stays",
-        "procedures",
-        "medications",
+    ends = {"month": "", "year": "", "decade": "0s"}
+    rows = [
+        [words(month(text) if unit == "month" else text + ends[unit]), *(zero(value) for value in sums)]
+        for text, sums in found.items()
     ]
-    right = tuple(range(1, 7 + (not by_year)))
-    caption = "Events by year; quality.json has the months" if by_year else "Events by month"
-    return table(caption, head if by_year else [*head, "patients"], rows, right=right)
+    head = [unit, "events", "observations", "conditions", "stays", "procedures", "medications"]
+    if unit == "month":
+        rows = [[*row, count(entry["patients"])] for row, entry in zip(rows, months, strict=True)]
+        head.append("patients")
+    caption = f"Events by {unit}" + ("" if unit == "month" else "; quality.json has the months")
+    return table(caption, head, rows, right=tuple(range(1, len(head))))
 
 
 def patients_section(report: Report) -> str:
