@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Generic, TypeVar, overload
+from struct import Struct
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +56,19 @@ class EventRow:
     rank: int = 2
 
 
+ROW = np.dtype(
+    [
+        ("kind", "i1"), ("comparator", "i1"), ("rank", "i1"), ("spare", "i1"), ("codes", "<i4"), ("coded", "<i4"),
+        ("unit", "<i4"), ("subject", "<i4"), ("source", "<i4"), ("effective", "<i8"), ("known", "<i8"), ("end", "<i8"),
+        ("value", "<f8"),
+    ]
+)  # fmt: skip
+_pack = Struct("<bbbx5i3qd").pack
+_TIMES, _TIMES_AT = Struct("<2q"), 24
+
+
 class EventBuffer:
-    """Events being gathered, before they are put in order."""
+    """Events being gathered, before they are put in order: rows of `ROW`, one behind the other."""
 
     def __init__(self) -> None:
         self.subjects: Vocabulary[str] = Vocabulary()
@@ -65,56 +76,44 @@ class EventBuffer:
         self.answers: Vocabulary[tuple[str, ...]] = Vocabulary()
         self.units: Vocabulary[str] = Vocabulary()
         self.answers.number(())
-        self._kind, self._comparator, self._rank = array("b"), array("b"), array("b")
-        self._subject, self._codes, self._coded = array("i"), array("i"), array("i")
-        self._unit, self._source = array("i"), array("i")
-        self._effective, self._known, self._end = array("q"), array("q"), array("q")
-        self._value = array("d")
+        self._rows = bytearray()
 
     def __len__(self) -> int:
-        return len(self._value)
+        return len(self._rows) // ROW.itemsize
 
     def add(self, subject: str, source: int, row: EventRow) -> None:
         """Append one event of a subject; `source` is the number of the resource it came from."""
-        self._kind.append(row.kind)
-        self._comparator.append(_COMPARATOR_NUMBER[row.comparator])
-        self._rank.append(row.rank)
-        self._subject.append(self.subjects.number(subject))
-        self._codes.append(self.codesets.number(row.codes))
-        self._coded.append(self.answers.number(row.coded))
-        self._unit.append(self.units.number(row.unit))
-        self._source.append(source)
-        self._effective.append(row.effective)
-        self._known.append(row.known)
-        self._end.append(row.end)
-        self._value.append(row.value)
+        self._rows += self.pack(row, self.subjects.number(subject), source)
+
+    def pack(self, row: EventRow, subject: int = 0, source: int = 0) -> bytes:
+        """One event as this buffer holds it."""
+        return _pack(
+            row.kind, _COMPARATOR_NUMBER[row.comparator], row.rank, self.codesets.number(row.codes),
+            self.answers.number(row.coded), self.units.number(row.unit), subject, source, row.effective, row.known,
+            row.end, row.value,
+        )  # fmt: skip
+
+    def extend(self, rows: NDArray[np.void]) -> None:
+        """Append events in the form of `ROW`."""
+        self._rows += rows.data
 
     def date(self, row: int, effective: int, known: int) -> None:
         """Give an event the times that another resource holds."""
-        self._effective[row], self._known[row] = effective, known
+        _TIMES.pack_into(self._rows, row * ROW.itemsize + _TIMES_AT, effective, known)
 
     def rename(self, owners: Mapping[int, str]) -> None:
         """Give events the subject their source turned out to have."""
         numbers = {source: self.subjects.number(subject) for source, subject in owners.items()}
-        for row, source in enumerate(self._source):
-            self._subject[row] = numbers.get(source, self._subject[row])
+        columns = self.columns()
+        subjects = columns["subject"]
+        for row, source in enumerate(columns["source"].tolist()):
+            if source in numbers:
+                subjects[row] = numbers[source]
 
-    def columns(self) -> dict[str, NDArray[np.generic]]:
-        """The columns as arrays that share the buffer's memory."""
-        return {
-            "kind": np.frombuffer(self._kind, np.int8),
-            "comparator": np.frombuffer(self._comparator, np.int8),
-            "rank": np.frombuffer(self._rank, np.int8),
-            "subject": np.frombuffer(self._subject, np.int32),
-            "codes": np.frombuffer(self._codes, np.int32),
-            "coded": np.frombuffer(self._coded, np.int32),
-            "unit": np.frombuffer(self._unit, np.int32),
-            "source": np.frombuffer(self._source, np.int32),
-            "effective": np.frombuffer(self._effective, np.int64),
-            "known": np.frombuffer(self._known, np.int64),
-            "end": np.frombuffer(self._end, np.int64),
-            "value": np.frombuffer(self._value, np.float64),
-        }
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns as arrays that share the buffer's memory; nothing can be added while one of them is held."""
+        rows = np.frombuffer(self._rows, ROW)
+        return {name: rows[name] for name in ROW.names or () if name != "spare"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -222,14 +221,14 @@ def build_table(buffer: EventBuffer, sources: Sequence[str], keep: NDArray[np.bo
     code_rank = _rank(["\n".join(codes) for codes in buffer.codesets.values])[columns["codes"]]
     leading = (columns["known"], columns["rank"], code_rank, columns["effective"], subject_rank)
     order = np.lexsort(leading)
-    order = _settle_ties(order, leading, [sources[number] for number in columns["source"][order]])
+    order = _settle_ties(order, leading, sources, columns["source"])
     return EventTable(
         subjects=buffer.subjects.values,
         codesets=buffer.codesets.values,
         answers=buffer.answers.values,
         units=buffer.units.values,
         sources=sources,
-        **{name: column[order] for name, column in columns.items()},  # type: ignore[arg-type]
+        **{name: column[order] for name, column in columns.items()},
     )
 
 
@@ -240,7 +239,7 @@ def _rank(texts: Sequence[str]) -> NDArray[np.int32]:
 
 
 def _settle_ties(
-    order: NDArray[np.int64], keys: Sequence[NDArray[np.generic]], sources: Sequence[str]
+    order: NDArray[np.int64], keys: Sequence[NDArray[np.generic]], sources: Sequence[str], source: NDArray[np.int32]
 ) -> NDArray[np.int64]:
     """Order events that agree in every key by the text of their source, so that input order never shows."""
     if len(order) < 2:
@@ -252,6 +251,5 @@ def _settle_ties(
     settled = order.copy()
     edges = np.flatnonzero(np.diff(np.concatenate(([False], same, [False])).astype(np.int8)))
     for start, stop in edges.reshape(-1, 2):
-        places = sorted(range(start, stop + 1), key=sources.__getitem__)
-        settled[start : stop + 1] = order[places]
+        settled[start : stop + 1] = sorted(order[start : stop + 1], key=lambda row: sources[int(source[row])])
     return settled

@@ -10,6 +10,7 @@ from cdss.cli.mapping import given_map, map_line, unmapped_line, write_unmapped
 from cdss.cli.output import counted, keep_apart, print_json, progress, show, source_size, whole_file
 from cdss.domain.instant import parse_duration, parse_index_time
 from cdss.errors import UsageError
+from cdss.fhir.census import read_counted
 from cdss.fhir.read import read, subject_name
 from cdss.record import PatientRecord
 from cdss.workflow.reading import events_table, read_report
@@ -26,16 +27,28 @@ def run(arguments: argparse.Namespace) -> None:
     lookback = None if arguments.lookback is None else parse_duration(arguments.lookback)
     if lookback is not None and index_time is None:
         raise UsageError("--lookback counts back from --index-time. Give both, or neither.")
+    if arguments.report:
+        from cdss.cli import quality  # models and pages, which reading alone does not need
+
+        quality.check_report(arguments)
     code_map = given_map(arguments)
     with progress("reading", source_size(arguments.source), "B", quiet=arguments.json) as advance:
-        record = read(
-            arguments.source,
-            subject=arguments.subject,
-            index_time=index_time,
-            strict=arguments.strict,
-            code_map=code_map,
-            progress=advance,
-        )
+        if arguments.report:
+            record = read_counted(
+                arguments.source, index_time=index_time, strict=arguments.strict, code_map=code_map, progress=advance
+            )
+        else:
+            record = read(
+                arguments.source,
+                subject=arguments.subject,
+                index_time=index_time,
+                strict=arguments.strict,
+                code_map=code_map,
+                progress=advance,
+            )
+    page = ""
+    if arguments.report:
+        page = quality.write_report(quality.make_report(record, index_time, code_map), arguments.report)
     if arguments.out:
         import pyarrow.parquet
 
@@ -56,6 +69,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(map_line(code_map))
     if found is not None:
         print(unmapped_line(found, arguments.unmapped))
+    if page:
+        print(f"data-quality report: {show(page)}")
 
 
 def _print(record: PatientRecord) -> None:

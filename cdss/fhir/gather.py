@@ -63,9 +63,9 @@ class Pending:
 class Gatherer:
     """Everything gathered so far, resource by resource, numbered in order of reading.
 
-    `sources`, `dispositions`, `subjects` and `contents` (a hash of the content within this process) are columns of
-    the resources; `versions` has the versionId and lastUpdated of those that have one. `named` is the first resource
-    of each `Type/id`, `again` all of them where there are several. `claims` has the system and value of an identifier
+    `sources`, `dispositions`, `subjects` and `contents` (a hash of the content within this process, 0 where none is
+    compared) are columns of the resources; `versions` has the versionId and lastUpdated of those that have one, and
+    `of_type` the numbers of those of a type that others depend on. `claims` has the system and value of an identifier
     that stands beside the reference to a subject; `incomplete` is where a server says that data is missing.
     """
 
@@ -76,8 +76,7 @@ class Gatherer:
     subjects: list[str | None] = field(default_factory=list)
     contents: array[int] = field(default_factory=lambda: array("q"))
     versions: dict[int, tuple[str, str]] = field(default_factory=dict)
-    named: dict[str, int] = field(default_factory=dict)
-    again: dict[str, list[int]] = field(default_factory=dict)
+    of_type: dict[str, array[int]] = field(default_factory=lambda: {"Patient": array("i"), "Encounter": array("i")})
     deleted: set[str] = field(default_factory=set)
     rejections: list[Rejection] = field(default_factory=list)
     notes: Notes = field(default_factory=Notes)
@@ -90,14 +89,23 @@ class Gatherer:
     encounter_references: dict[str, array[int]] = field(default_factory=dict)
     claims: dict[int, tuple[str, str]] = field(default_factory=dict)
     incomplete: list[str] = field(default_factory=list)
+    reserved: int = -1
 
     def enter(self, source: str, disposition: Disposition, subject: str | None = None) -> int:
-        """Count one resource and return its number."""
-        self.sources.append(source)
-        self.dispositions.append(disposition)
-        self.subjects.append(subject)
-        self.contents.append(0)
-        return len(self.sources) - 1
+        """Count one resource and return its number: the next, or the one that was reserved for it."""
+        number, self.reserved = self.reserved, -1
+        if number < 0:
+            number = len(self.sources)
+            self.reserve(1)
+        self.sources[number], self.dispositions[number], self.subjects[number] = source, disposition, subject
+        return number
+
+    def reserve(self, count: int) -> None:
+        """Give the next numbers to resources that are entered later."""
+        self.sources.extend([""] * count)
+        self.dispositions.extend(bytes(count))
+        self.subjects.extend([None] * count)
+        self.contents.extend([0] * count)
 
     def reject(
         self, number: int | None, source: str, location: str, reason: str, message: str,
@@ -152,6 +160,8 @@ class Gatherer:
         valid = isinstance(own_id, str) and ID.fullmatch(own_id) is not None
         source = f"{name}/{own_id}" if valid else scope.by_url.get(full_url) or f"{shown_name(name)} at {place}"
         number = self.enter(source, Disposition.NOT_NEEDED)
+        if name in self.of_type:
+            self.of_type[name].append(number)
         self.notes.found.clear()
         if name not in _READ:
             self._pass_over(number, name, document, scope, full_url)
@@ -239,9 +249,6 @@ class Gatherer:
         meta = document.get("meta")
         if isinstance(meta, dict) and ("versionId" in meta or "lastUpdated" in meta):
             self.versions[number] = str(meta.get("versionId", "")), str(meta.get("lastUpdated", ""))
-        first = self.named.setdefault(source, number)
-        if first != number:
-            self.again.setdefault(source, [first]).append(number)
 
     def _keep_notes(self, number: int) -> None:
         for location, reason, severity, message, codes in self.notes.found:

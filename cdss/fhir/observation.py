@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -16,7 +17,7 @@ from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.schema import CodeableConcept, Observation, Quantity, Value, camel
 from cdss.fhir.times import DEFAULT_TIME, TimeProblem, read_plausible_time, read_time
 from cdss.table import EventRow
-from cdss.units import Analyte, analyte_for, analytes, convert, read_unit
+from cdss.units import Analyte, UnitReading, analyte_for, analytes, convert, read_unit
 
 STATUS_RANK = {"preliminary": 1, "final": 2, "amended": 3, "corrected": 3}
 _OTHER_STATUS = frozenset({"registered", "cancelled", "entered-in-error", "unknown"})
@@ -29,10 +30,12 @@ _other_values = attrgetter(*_UNREADABLE)
 _NO_OTHER_VALUES = (UNSET,) * len(_UNREADABLE)
 _PANELS = frozenset({f"{LOINC}|85354-9", f"{LOINC}|55284-4"})
 _CODES_OF = {analyte.name: frozenset(analyte.codes) for analyte in analytes()}
-_SYSTOLIC, _DIASTOLIC = _CODES_OF["systolic_blood_pressure"], _CODES_OF["diastolic_blood_pressure"]
+SYSTOLIC, DIASTOLIC = _CODES_OF["systolic_blood_pressure"], _CODES_OF["diastolic_blood_pressure"]
 # The US Core pulse oximetry profile asks for both codes on one result; it is read as the more exact one.
 _PULSE_OXIMETRY, _OXYGEN_SATURATION = f"{LOINC}|59408-5", f"{LOINC}|2708-6"
 _LARGEST_EXPONENT = 30
+_PLAIN_NUMBER = re.compile(rb"-?(?:[1-9]\d{0,14}(?:\.\d{1,15})?|0\.\d{1,15})")
+_MOST_VALUES = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,11 @@ def read_observation(observation: Observation, notes: Notes) -> list[EventRow]:
     """
     rank = _rank(observation.status)
     keys = read_codes(observation.code, "code", notes)
-    effective, known = _times(observation, keys, notes)
+    effective, known = read_times(observation, keys, notes)
     if observation.focus is not UNSET:
         raise PutAside("focus", "focus-not-patient", "it is about something other than the patient", codes=keys)
     rows: list[EventRow] = []
-    own = _read_value(observation, keys, notes, whole=not observation.component)
+    own = read_value(observation, keys, notes, whole=not observation.component)
     if own:
         rows.append(own)
     faults = 0
@@ -73,7 +76,7 @@ def read_observation(observation: Observation, notes: Notes) -> list[EventRow]:
             if component.modifier is not UNSET:
                 raise PutAside("modifierExtension", "modifier-extension", "an extension may change its meaning")
             part_keys = read_codes(component.code, "code", notes)
-            if part := _read_value(component, part_keys, notes, prefix=f"component[{number}]."):
+            if part := read_value(component, part_keys, notes, prefix=f"component[{number}]."):
                 rows.append(part)
         except PutAside as fault:
             faults += 1
@@ -100,7 +103,8 @@ def _rank(status: str | UnsetType) -> int:
     return rank
 
 
-def _times(observation: Observation, keys: tuple[str, ...], notes: Notes) -> tuple[int, int]:
+def read_times(observation: Observation, keys: tuple[str, ...], notes: Notes) -> tuple[int, int]:
+    """When it was true and when it was known, or `PutAside`."""
     place, effective = "effectiveDateTime", None
     period = observation.effective_period
     given = (observation.effective_date_time, observation.effective_instant, period, observation.effective_timing)
@@ -157,9 +161,10 @@ def _measured(keys: tuple[str, ...]) -> _Measured | None:
     return _Measured(keys, analyte, (float(low), float(high)), (float(lowest), float(highest)))
 
 
-def _read_value(
+def read_value(
     holder: Value, keys: tuple[str, ...], notes: Notes, *, whole: bool = True, prefix: str = ""
 ) -> EventRow | None:
+    """The event of a `value[x]`, None where no feature can use it, or `PutAside`; `keys` say what is measured."""
     measured = _measured(keys)
     if measured is None:
         raise PutAside("code", "codes-contradict", "its codes name different measurements", codes=keys)
@@ -237,12 +242,11 @@ def _read_quantity(quantity: Quantity, measured: _Measured, notes: Notes, prefix
         raise PutAside("valueQuantity", reading.problem, reading.message, codes=keys)
     if reading.note:
         notes.note(f"{prefix}valueQuantity", reading.note, reading.message, keys)
+    value = _in_unit(number, analyte, reading)
     if analyte is None:
         if not reading.unit.isprintable():
             raise PutAside("valueQuantity.unit", "unit-unknown", "the unit holds control characters", codes=keys)
-        value = float(number)
     else:
-        value = float(number) if reading.identity else float(convert(number, reading))
         if not measured.physical[0] <= value <= measured.physical[1]:
             raise PutAside(
                 "valueQuantity.value",
@@ -257,6 +261,44 @@ def _read_quantity(quantity: Quantity, measured: _Measured, notes: Notes, prefix
         kind=EventKind.OBSERVATION, codes=keys, effective=0, known=0, value=value, unit=reading.unit,
         comparator=comparator,
     )  # fmt: skip
+
+
+def _in_unit(number: Decimal, analyte: Analyte | None, reading: UnitReading) -> float:
+    """A number in the unit of its analyte, rounded once."""
+    return float(number) if analyte is None or reading.identity else float(convert(number, reading))
+
+
+class NumberRule:
+    """How the number of a Quantity is read where everything around it is known; `values` remembers those read."""
+
+    __slots__ = ("_measured", "_reading", "values")
+
+    def __init__(self, quantity: Quantity, keys: tuple[str, ...]) -> None:
+        measured = _measured(keys)
+        assert measured is not None, "its codes were read before"
+        self._measured = measured
+        self._reading = read_unit(measured.analyte, _text(quantity.system), _text(quantity.code), _text(quantity.unit))
+        self.values: dict[bytes, float] = {}
+
+    def read(self, text: bytes) -> float | None:
+        """The value of a JSON number that is plainly usable, or None where `read_observation` must decide."""
+        if not _PLAIN_NUMBER.fullmatch(text):
+            return None
+        measured, number = self._measured, Decimal(text.decode())
+        if not number:
+            return None
+        value = _in_unit(number, measured.analyte, self._reading)
+        if measured.analyte is not None:
+            low, high = (
+                max(measured.physical[0], measured.plausible[0]),
+                min(measured.physical[1], measured.plausible[1]),
+            )
+            if not low <= value <= high:
+                return None
+        if len(self.values) >= _MOST_VALUES:
+            self.values.clear()
+        self.values[text] = value
+        return value
 
 
 def _gives_absent_reason(holder: object) -> bool:
@@ -299,8 +341,8 @@ def _without_contradictions(rows: list[EventRow], notes: Notes) -> list[EventRow
 
 
 def _check_blood_pressure(rows: list[EventRow], is_panel: bool, notes: Notes) -> None:
-    systolic = [row for row in rows if not _SYSTOLIC.isdisjoint(row.codes)]
-    diastolic = [row for row in rows if not _DIASTOLIC.isdisjoint(row.codes)]
+    systolic = [row for row in rows if not SYSTOLIC.isdisjoint(row.codes)]
+    diastolic = [row for row in rows if not DIASTOLIC.isdisjoint(row.codes)]
     for part, name in ((systolic, "systolic"), (diastolic, "diastolic")):
         if is_panel and not part:
             notes.note("component", "component-missing", f"the panel gives no usable {name} pressure")

@@ -10,6 +10,7 @@ from typing import Any
 from cdss.codes import CodeMap
 from cdss.domain.event import Severity
 from cdss.errors import AmbiguousSubjectError, InputRefusedError, SubjectNotFoundError
+from cdss.fhir.alike import Alike
 from cdss.fhir.elements import RESOURCE_TYPES
 from cdss.fhir.files import Source, SourceFile, open_source, read_document, read_lines
 from cdss.fhir.finding import PutAside
@@ -111,8 +112,10 @@ class _Reader:
     def __init__(self, source: Source, strict: bool, progress: Callable[[int], Any]) -> None:
         self.source, self.progress = source, progress
         self.found = Gatherer(strict=strict)
+        self.alike = Alike(self.found, self._read_line)
         self.blocked: list[Block] = []
         self.is_one_bundle = False
+        self.faults = 0
 
     def block(self, place: str, message: str) -> None:
         """Forbid every score of this source: something of it is missing, and nobody can say whose it was."""
@@ -169,29 +172,39 @@ class _Reader:
             self._take_bundle(document, entries, "Bundle")
 
     def _read_ndjson(self, file: SourceFile) -> None:
-        first, many, faults = len(self.found.sources), len(self.source.files) > 1, 0
-        for number, line in read_lines(file, self.progress):
-            place = f"{file.name}, line {number}" if many else f"line {number}"
-            try:
-                document = read_strict(line)
-            except StrictJsonError as error:
-                faults += 1
-                self.found.refuse(place, file.name, error.reason, f"{error.message} at column {error.column}")
-                continue
-            if not isinstance(document, dict) or document.get("resourceType") != "Bundle":
-                self.found.take(document, place)
-            elif (entries := _entries(document)) is None:
-                self.found.refuse(place, "entry", "not-fhir", "this is a Bundle whose entries are not a list")
-            else:
-                self._take_bundle(document, entries, f"{place}, Bundle")
+        first = len(self.found.sources)
+        self.faults = 0
+        self.alike.start_file(file.name)
+        try:
+            for number, line in read_lines(file, self.progress):
+                if self.found.strict or not self.alike.take(number, line):
+                    self._read_line(file.name, number, line)
+                    self.alike.learn(line)
+        finally:
+            self.alike.flush()
         read = self.found.dispositions[first:]
         if read.count(Disposition.REFUSED) == len(read):
             raise InputRefusedError(
                 place=file.name,
-                reason="not-ndjson" if faults else "not-fhir",  # JSON of another kind takes nothing of a patient away
+                reason="not-ndjson" if self.faults else "not-fhir",  # JSON of another kind takes nothing of a patient
                 message="holds no line that is a FHIR resource",
                 remedy="NDJSON holds one resource a line; a pretty-printed document belongs in a .json file.",
             )
+
+    def _read_line(self, file: str, number: int, line: bytes) -> None:
+        place = f"{file}, line {number}" if len(self.source.files) > 1 else f"line {number}"
+        try:
+            document = read_strict(line)
+        except StrictJsonError as error:
+            self.faults += 1
+            self.found.refuse(place, file, error.reason, f"{error.message} at column {error.column}")
+            return
+        if not isinstance(document, dict) or document.get("resourceType") != "Bundle":
+            self.found.take(document, place)
+        elif (entries := _entries(document)) is None:
+            self.found.refuse(place, "entry", "not-fhir", "this is a Bundle whose entries are not a list")
+        else:
+            self._take_bundle(document, entries, f"{place}, Bundle")
 
     def _take_bundle(self, bundle: Mapping[str, Any], entries: Sequence[object], place: str) -> None:
         self._check_bundle(bundle, place)

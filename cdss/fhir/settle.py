@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -48,9 +48,10 @@ def settle(
         Whether the source is one Bundle, in which every resource should be the patient's own.
     """
     _settle_medications(found)
-    for _, numbers in sorted(found.again.items()):
+    again = _find_again(found)
+    for _, numbers in sorted(again.items()):
         _settle_versions(found, numbers)
-    _settle_deleted(found)
+    _settle_deleted(found, again)
     _settle_encounters(found)
     _settle_undated(found)
     patients = _patients(found)
@@ -110,6 +111,21 @@ def _settle_medications(found: Gatherer) -> None:
             found.keep_rows(pending.number, rows)
 
 
+def _find_again(found: Gatherer) -> dict[str, list[int]]:
+    """The numbers of all resources that share their `Type/id`, by that name; hashes tell most of them apart."""
+    named = np.flatnonzero(np.frombuffer(found.contents, np.int64))
+    if len(named) < 2:
+        return {}
+    marks = np.fromiter(map(hash, found.sources), np.int64, len(found.sources))[named]
+    order = np.argsort(marks, kind="stable")
+    same = marks[order][1:] == marks[order][:-1]
+    candidates = np.unique(named[order[np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))]])
+    again: dict[str, list[int]] = {}
+    for number in candidates.tolist() if same.any() else ():
+        again.setdefault(found.sources[number], []).append(number)
+    return {source: numbers for source, numbers in again.items() if len(numbers) > 1}
+
+
 def _settle_versions(found: Gatherer, numbers: Sequence[int]) -> None:
     """Keep the newest of several resources with one id, whatever their order."""
     first_of: dict[int, int] = {}
@@ -146,9 +162,12 @@ def _age(found: Gatherer, number: int) -> tuple[int | None, int | None]:
     return int(version) if version.isdecimal() and len(version) < 19 else None, instant
 
 
-def _settle_deleted(found: Gatherer) -> None:
-    for source in sorted(found.deleted & found.named.keys()):
-        for number in found.again.get(source, [found.named[source]]):
+def _settle_deleted(found: Gatherer, again: Mapping[str, Sequence[int]]) -> None:
+    if not found.deleted:
+        return
+    gone = {source: [n] for n, source in enumerate(found.sources) if source in found.deleted and found.contents[n]}
+    for source, numbers in sorted(gone.items()):
+        for number in again.get(source, numbers):
             if found.is_live(number):
                 _set_down(found, number, "deleted", "deleted by another entry of the source")
 
@@ -156,11 +175,14 @@ def _settle_deleted(found: Gatherer) -> None:
 def _settle_encounters(found: Gatherer) -> None:
     """Put aside what names a patient and an encounter of another patient; the finding reaches whoever asks."""
     fault = PutAside("encounter", "encounter-of-other-patient", "the encounter it names belongs to another patient")
+    owners_of: dict[str, set[str | None]] = {}
+    for number in found.of_type["Encounter"]:
+        if found.contents[number]:
+            owners_of.setdefault(found.sources[number], set()).add(found.subjects[number])
     for encounter, numbers in found.encounter_references.items():
-        first = found.named.get(encounter)
-        if first is None:
+        owners = owners_of.get(encounter)
+        if owners is None:
             continue
-        owners = {found.subjects[number] for number in found.again.get(encounter, [first])}
         if any(owner is None or owner.startswith(BY_IDENTIFIER) for owner in owners):
             continue
         for number in numbers:
@@ -205,7 +227,8 @@ def _settle_undated(found: Gatherer) -> None:
 def _patients(found: Gatherer) -> dict[str, PatientFacts]:
     """Facts of each patient; one whose resource was put aside keeps its name and forbids any score."""
     patients = {}
-    for number, source in enumerate(found.sources):
+    for number in found.of_type["Patient"]:
+        source = found.sources[number]
         if not source.startswith("Patient/"):
             continue
         if found.dispositions[number] == Disposition.USED:
@@ -226,8 +249,11 @@ def _patients(found: Gatherer) -> dict[str, PatientFacts]:
 def _settle_owners(found: Gatherer, patients: dict[str, PatientFacts], subject: str | None, closed: bool) -> None:
     renamed: dict[int, str] = {}
     wanted = subject if subject is not None else next(iter(patients)) if closed and len(patients) == 1 else None
-    for number, owner in enumerate(found.subjects):
-        if owner is None or owner == wanted:
+    owners = {owner for owner in set(found.subjects) if owner is not None and owner != wanted}
+    if wanted is None:
+        owners = {owner for owner in owners if owner.startswith(BY_IDENTIFIER)}
+    for number, owner in enumerate(found.subjects) if owners else ():
+        if owner is None or owner not in owners:
             continue
         if owner.startswith(BY_IDENTIFIER):
             named = found.identifiers.get(owner.removeprefix(BY_IDENTIFIER), set())
@@ -254,7 +280,8 @@ def _settle_owners(found: Gatherer, patients: dict[str, PatientFacts], subject: 
 
 def _note_dangling(found: Gatherer, closed: bool) -> None:
     """Note encounters that a used resource names and nobody gave, unless the source holds no encounters at all."""
-    present = {source for source in found.sources if source.startswith("Encounter/")}
+    named = (found.sources[number] for number in found.of_type["Encounter"])
+    present = {source for source in named if source.startswith("Encounter/")}
     if not present and not closed:
         return
     message = "the encounter it names is not in what was read"
@@ -287,13 +314,11 @@ def _settle_events(found: Gatherer, index_time: int | None) -> EventTable:
 
 def _without_repeats(found: Gatherer, table: EventTable) -> EventTable:
     """Count the same result once, however many ids it has: the one known first stays."""
-    if len(table) < 2:
-        return table
     columns = (
         table.coded, table.unit, table.comparator, table.value.view(np.int64), table.end, table.rank, table.codes,
         table.kind, table.effective, table.subject,
     )  # fmt: skip
-    order, same = _alike(columns)
+    order, same = _alike(table, columns)
     repeats = order[1:][same]
     repeats = repeats[table.kind[repeats] != EventKind.ENCOUNTER]  # two stays alike are two stays
     if not len(repeats):
@@ -308,9 +333,8 @@ def _without_repeats(found: Gatherer, table: EventTable) -> EventTable:
 
 def _without_contradictions(found: Gatherer, table: EventTable) -> EventTable:
     """Put aside results that differ in their value alone: nothing says which of them is true."""
-    if len(table) < 2:
-        return table
-    order, same = _alike((table.kind, table.rank, table.known, table.codes, table.effective, table.subject))
+    columns = (table.kind, table.rank, table.known, table.codes, table.effective, table.subject)
+    order, same = _alike(table, columns)
     same &= table.kind[order[1:]] == EventKind.OBSERVATION
     if not same.any():
         return table
@@ -327,10 +351,18 @@ def _without_contradictions(found: Gatherer, table: EventTable) -> EventTable:
     return table.where(stays)
 
 
-def _alike(columns: Sequence[NDArray[np.generic]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """An order by these columns, and whether each row in it but the first equals the one before."""
-    order = np.lexsort(columns)
-    same = np.ones(len(order) - 1, bool)
+def _alike(table: EventTable, columns: Sequence[NDArray[np.generic]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Rows of a table in an order by these columns, and whether each but the first equals the one before.
+
+    Only rows that share subject, time and code with a neighbour are looked at: the table stands in that order.
+    """
+    near = np.ones(max(0, len(table) - 1), bool)
+    leading: tuple[NDArray[np.generic], ...] = (table.subject, table.effective, table.codes)
+    for key in leading:
+        near &= key[1:] == key[:-1]
+    rows = np.flatnonzero(np.append(near, False) | np.insert(near, 0, False)) if near.any() else np.zeros(0, np.int64)
+    order = rows[np.lexsort([column[rows] for column in columns])]
+    same = np.ones(max(0, len(order) - 1), bool)
     for column in columns:
         ordered = column[order]
         same &= ordered[1:] == ordered[:-1]

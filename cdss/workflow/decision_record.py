@@ -82,7 +82,7 @@ def read_record(ports: Ports, by: Person, case_id: str) -> DecisionRecord:
         stage=case.stage(person.sub, ports.now(), estimate_first=ports.policy.estimate_first),
         fate=fate,
         number=number,
-        record={**frozen, "number": number, "fate": fate.value},
+        record={**frozen, "number": number},
         history=[
             {"at": one.at, "act": act_words(one), "by": one.fields["actor"]["name"], "seq": one.seq} for one in entries
         ],
@@ -134,7 +134,7 @@ def print_record(ports: Ports, person: Person, case_id: str) -> tuple[str, bytes
         data={"record": found.number, "form": "pdf"},
     )  # fmt: skip
     ports.store.append(said)
-    return found.number, decision_pdf({**found.record, "added": found.added}, found.history, found.receipt)
+    return found.number, decision_pdf({**found.record, "added": found.added, "fate": found.fate.value}, found.history, found.receipt)
 
 
 def _added(ports: Ports, entries: Sequence[Entry], decision: str) -> list[dict[str, str]]:

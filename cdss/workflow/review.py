@@ -252,7 +252,7 @@ def decide(
     if outside and decision.outcome is Outcome.ACCEPTED:
         raise UsageError(f"{outside} values lie outside what the machine has seen. Override or defer instead.")
     disagree = bool(answer.get("team", {}).get("disagreement"))
-    if disagree and decision.outcome is Outcome.ACCEPTED and not decision.plan.strip():
+    if disagree and decision.outcome is Outcome.ACCEPTED and not (decision.plan + decision.note).strip():
         raise UsageError("You two disagree. Write in your plan what you make of that, then accept.")
     record = frozen(view, decision, case.estimate_of(person.sub), words, at=now, until=until)
     shown = as_json(record)

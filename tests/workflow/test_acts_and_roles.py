@@ -68,6 +68,10 @@ def _plain(name: str, *more: Any, case: int | None = None) -> Callable[[Scene, S
     return act
 
 
+def _try(scene: Scene, who: SignedIn) -> Any:
+    return scene.day.hospital.try_file(who.person, "x.json", b"{}", index_time="2026-03-14T09:40:00Z")
+
+
 # What each method of a hospital asks of the table of roles.
 DOORS: dict[str, tuple[Act, Callable[[Scene, SignedIn], Any]]] = {
     "worklist": (Act.VIEW_WORKLIST, _plain("worklist")),
@@ -92,6 +96,7 @@ DOORS: dict[str, tuple[Act, Callable[[Scene, SignedIn], Any]]] = {
     "propose model": (Act.PROPOSE_MODEL, _registry(Kind.MODEL_PROPOSED)),
     "approve model": (Act.APPROVE_MODEL, _registry(Kind.MODEL_APPROVED)),
     "retire model": (Act.SWITCH_MODEL, _registry(Kind.MODEL_RETIRED)),
+    "try a file": (Act.TRY_FILE, _try),
 }
 LOGINS = {
     Role.CLINICIAN: "marlow", Role.TRAINEE: "quill", Role.APPROVER: "vantongeren", Role.DATA_SCIENTIST: "ferrowitz",

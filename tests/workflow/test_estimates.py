@@ -23,7 +23,7 @@ from tests.ledger.hospital import memory_home
 def test_it_is_kept_as_asked_and_the_team_is_what_the_model_makes_of_it(
     template: Path, alive: int, number: int
 ) -> None:
-    """Of 100 such patients `alive` will be alive: the entry says so, and look() gives the number of every other door."""
+    """Of 100 such patients `alive` will be alive: the entry says so; look() gives the number of every other door."""
     model = cdss.load_model(RELEASE)
     with memory_home() as folder, a_day(template, folder / "home") as day:
         marlow, case, patient = day.sign_in(), day.cases[number], patients()[number]

@@ -22,7 +22,8 @@ WORDS = vocabulary()
 GOLDEN = {
     (FLAGGED, "accepted"): (
         "I have reviewed this estimate and its inputs. My own judgement is 40 of 100 die within 180 days. "
-        "I accept the machine’s 87 of 100. My plan is: Family meeting tomorrow."
+        "I accept the suggestion to add a conversation about goals of care, with the machine’s 87 of 100 before me. "
+        "My plan is: Family meeting tomorrow."
     ),
     (FLAGGED, "overridden"): (
         "I have reviewed this estimate and its inputs. My own judgement is 40 of 100 die within 180 days. "

@@ -21,7 +21,7 @@ _GROUPS: dict[tuple[str, str], tuple[str, ...]] = {
         "time-without-zone", "time-multiple", "value-and-absent-reason", "value-multiple", "value-not-quantity",
         "value-wrong-type", "comparator-unknown", "value-text-only", "unit-missing", "unit-missing-score",
         "unit-missing-ph", "unit-unknown", "unit-wrong-dimension", "unit-contradiction", "unit-no-molar-mass",
-        "unit-no-valence", "unit-alias", "unit-from-text", "unit-fraction",
+        "unit-no-valence", "unit-alias", "unit-from-text", "unit-fraction", "map-part-not-used", "map-not-equivalent",
     ),
     (CONFORMANCE, "relation"): (
         "subject-unresolved", "subject-contained", "subject-not-patient", "subject-contradicts",
