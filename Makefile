@@ -20,9 +20,9 @@ PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The demo hospital on 127.0.0.1:8501; `make demo SMOKE=1` tries it and stops.
+# The demo hospital on 127.0.0.1:8501, or PORT=N; `make demo SMOKE=1` tries it and stops.
 demo: .venv
-	@$(if $(CDSS_HOME),CDSS_HOME="$(CDSS_HOME)") $(BIN)/cdss demo $(if $(SMOKE),--smoke)
+	@$(if $(CDSS_HOME),CDSS_HOME="$(CDSS_HOME)") $(BIN)/cdss demo $(if $(SMOKE),--smoke) $(if $(PORT),--port $(PORT))
 
 test: .venv
 	CDSS_TEST_DATA="$(abspath $(DATA))" $(BIN)/python -m pytest

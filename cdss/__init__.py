@@ -21,6 +21,7 @@ _HOMES = {
     "CodeMap": "cdss.codes",
     "ConflictError": "cdss.errors",
     "DecisionRecord": "cdss.workflow.decision_record",
+    "Fate": "cdss.domain.review",
     "Filter": "cdss.workflow.audit",
     "Group": "cdss.workflow.worklist",
     "Hospital": "cdss.workflow.hospital",
@@ -63,6 +64,7 @@ __all__ = [
     "CodeMap",
     "ConflictError",
     "DecisionRecord",
+    "Fate",
     "Filter",
     "Group",
     "Hospital",
@@ -100,7 +102,7 @@ if TYPE_CHECKING:
     from cdss.domain.assessment import Abstention, RiskEstimate
     from cdss.domain.event import ClinicalEvent, Rejection
     from cdss.domain.recommendation import Policy
-    from cdss.domain.review import Outcome, ReviewDecision, Stage
+    from cdss.domain.review import Fate, Outcome, ReviewDecision, Stage
     from cdss.errors import CdssError, ConflictError
     from cdss.features import build_features, read_spec
     from cdss.fhir.codemap import read_code_map

@@ -64,7 +64,9 @@ def main() -> None:
     st.set_page_config(page_title="cdss", page_icon=str(HERE / "static" / "icon.png"), layout="wide")
     st.html(HERE / "style.css")
     here = visit()
-    shown = [(place(), name) for place, name, act in MENU if _shown(here, act)]
+    waiting = len(here.hospital.waiting_for_second(here.person)) if here.hospital.may(here.person, "second sign") else 0
+    counted = {"Second signature": f"{t('Second signature')} ({waiting})"} if waiting else {}
+    shown = [(place(), counted.get(name, name)) for place, name, act in MENU if _shown(here, act)]
     pages = [page for page, _ in shown]
     if not here.hospital.may(here.person, "view worklist"):
         pages.insert(0, st.Page(lambda: st.switch_page(shown[0][0]), title="cdss", url_path="start", default=True))

@@ -180,6 +180,7 @@ class _Doors:
             await run_in_threadpool(self.hospital.sign_out, token)
         response = RedirectResponse("/sign-in", status_code=303)
         response.delete_cookie(state.COOKIE, path="/")
+        response.headers["Clear-Site-Data"] = '"cache"'
         return response
 
     async def role(self, request: Request) -> Response:

@@ -181,7 +181,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"cdss {arguments.verb}: {_plain(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"cdss {arguments.verb}: stopped; nothing was written.", file=sys.stderr)
+        kept = "" if arguments.verb in ("demo", "serve") else "; nothing was written"
+        print(f"cdss {arguments.verb}: stopped{kept}.", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -34,7 +34,9 @@ def listen(settings: Settings) -> socket.socket:
     except OSError as error:
         opened.close()
         where = f"{settings.host}:{settings.port}"
-        raise UsageError(f"{where}: cannot listen there ({error.strerror}). Choose another with --port.") from None
+        raise UsageError(
+            f"{where}: cannot listen there ({error.strerror}). Choose another with --port N (make demo PORT=N)."
+        ) from None
     return opened
 
 

@@ -11,13 +11,14 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usual:
-    """A usual range in `unit`, both ends inclusive; None is open. `group` is where a screen puts the value."""
+    """A usual range in `unit`, both ends inclusive; None is open. `group` and `note` are for screens."""
 
     group: str
     unit: str
     reference: str
     low: float | None = None
     high: float | None = None
+    note: str = ""
 
     def word(self, value: float) -> str:
         """`low`, `high`, or nothing."""

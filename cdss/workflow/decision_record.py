@@ -134,7 +134,9 @@ def print_record(ports: Ports, person: Person, case_id: str) -> tuple[str, bytes
         data={"record": found.number, "form": "pdf"},
     )  # fmt: skip
     ports.store.append(said)
-    return found.number, decision_pdf({**found.record, "added": found.added, "fate": found.fate.value}, found.history, found.receipt)
+    return found.number, decision_pdf(
+        {**found.record, "added": found.added, "fate": found.fate.value}, found.history, found.receipt
+    )
 
 
 def _added(ports: Ports, entries: Sequence[Entry], decision: str) -> list[dict[str, str]]:

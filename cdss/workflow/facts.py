@@ -72,6 +72,7 @@ def _fact(
         "sources": list(value.sources),
         "lookback": reading.lookback,
         "usual": None if usual is None else {"low": usual.low, "high": usual.high, "reference": usual.reference},
+        "note": usual.note if usual else "",
         "word": usual.word(value.number) if usual and not value.missing else "",
         "required": feature.if_missing.value != "allow",
     }

@@ -108,6 +108,9 @@ class Desk:
         self.page.wait_for_function(_STILL)
         expect(self.page.locator("[data-stale=true]")).to_have_count(0)
 
+    def is_dark(self) -> bool:
+        return bool(self.page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches"))
+
     # ---- what is there ---------------------------------------------------------------------------------------------
 
     def sees(self, text: str | re.Pattern[str], *, exact: bool = False) -> Locator:

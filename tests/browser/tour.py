@@ -19,7 +19,8 @@ class Scene:
         self.ward = ward
         thorsby, marlow = ward.sign_in("thorsby"), ward.sign_in("marlow")
         self.fresh = ward.admit("Brandthuber", "Axelrood")
-        self.open = ward.admit("Brandthuber", "Bexleyan")
+        self.open = ward.admit("Hallgrímsvik", "Bexleyan")
+        self.none_at_all = ward.admit("Oyelarsen", "Jevington")
         self.open_too = ward.admit("Lindqvarn", "Cordwainer")
         self.to_sign = ward.admit("Brandthuber", "Drosselmann")
         self.signed = ward.admit("Brandthuber", "Eastmarch")
@@ -27,7 +28,7 @@ class Scene:
         self.deferred = ward.admit("Lindqvarn", "Garrowby")
         self.none = ward.admit("Bolatovski", "Ironbridgers")
         ward.estimate(thorsby, self.open, alive=70)
-        ward.estimate(thorsby, self.open_too, alive=80)
+        ward.estimate(thorsby, self.open_too, alive=80, seen_score=True)
         ward.decide(thorsby, self.to_sign)
         ward.sign(marlow, self.signed)
         ward.hospital.amend(marlow, self.signed, "The family was told.", password="demo hospital ward")
@@ -41,7 +42,10 @@ def clinician(desk: Desk, scene: Scene) -> Iterator[str]:
     desk.go("/")
     desk.heading("Worklist")
     desk.choose("Whose", "All")
-    desk.link("2").click()
+    pages = desk.page.get_by_role("navigation", name="Pages of the list")
+    pages.get_by_role("link", name="2").click()
+    expect(pages.locator("[aria-current]")).to_have_text("2")
+    expect(desk.group("Whose").get_by_role("radio", name="All")).to_be_checked()
     desk.heading("Worklist")
     yield "worklist"
     desk.go("/?worklist-view=Table")
@@ -49,12 +53,14 @@ def clinician(desk: Desk, scene: Scene) -> Iterator[str]:
     yield "worklist as a table"
     desk.open(scene.fresh)
     yield "estimate"
+    desk.write("Alive, of 100 patients", "80" if desk.is_dark() else "70")
     desk.button("Commit my estimate").click()
-    desk.sees("Enter a whole number from 0 to 100.")
+    desk.sees("Answer both questions;")
     yield "estimate refused"
     desk.open(scene.open)
     desk.step("Decide")
     yield "review"
+    desk.button("Imaging").click()
     desk.choose("Your decision", "Override: my judgement differs")
     expect(desk.page.get_by_role("combobox", name="Reason for the override")).to_be_visible()
     yield "override"
@@ -73,6 +79,9 @@ def clinician(desk: Desk, scene: Scene) -> Iterator[str]:
     desk.open(scene.none)
     desk.heading("No estimate for this patient")
     yield "abstention"
+    desk.open(scene.none_at_all)
+    desk.heading("No estimate for this patient")
+    yield "abstention, never measured"
     desk.go(f"/record?case={scene.noted}")
     desk.heading("Recorded, without a signature")
     yield "record without a signature"
@@ -106,6 +115,9 @@ def clinician(desk: Desk, scene: Scene) -> Iterator[str]:
     desk.sees("Another patient is open in a second tab.")
     yield "locked"
     other.page.close()
+    desk.open(scene.open_too)
+    desk.step("Decide")
+    yield "review, not combined"
     desk.go("/review?case=0")
     desk.sees("There is no such case.")
     yield "no such case"

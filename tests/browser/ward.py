@@ -105,10 +105,12 @@ class Ward:
     def size(self) -> int:
         return self.hospital.ports.board.refresh().size
 
-    def estimate(self, by: cdss.SignedIn, case: str, alive: int = 60) -> None:
+    def estimate(self, by: cdss.SignedIn, case: str, alive: int = 60, *, seen_score: bool = False) -> None:
         """Commit an own estimate from behind."""
         version = self.board(case).version
-        self.hospital.commit_estimate(by.person, case, version=version, alive=alive, treating=True, seen_score=False)
+        self.hospital.commit_estimate(
+            by.person, case, version=version, alive=alive, treating=True, seen_score=seen_score
+        )
 
     def decide(
         self, by: cdss.SignedIn, case: str, outcome: str = "accepted", *, signed: bool = True, **more: Any

@@ -92,7 +92,7 @@ def test_the_same_form_sent_twice_is_one_decision_and_one_signature(day: Day) ->
     [
         {"outcome": Outcome.DEFERRED, "plan": "CT", "until": "2026-03-14T15:30:00Z"},
         {"outcome": Outcome.ACCEPTED, "plan": "Hospice referral."},
-        {"outcome": Outcome.ACCEPTED, "note": "After the CT"},
+        {"outcome": Outcome.ACCEPTED, "plan": "Family meeting tomorrow.", "note": "After the CT"},
     ],
 )
 def test_another_decision_is_never_taken_for_the_first(day: Day, other: dict[str, Any]) -> None:

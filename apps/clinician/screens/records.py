@@ -8,13 +8,23 @@ from typing import Any
 import streamlit as st
 
 import cdss
-from apps.clinician.screens.visit import Visit, acting, card, problem, trying, visit, who_again
+from apps.clinician.screens.visit import Visit, acting, card, clear_desk, problem, trying, visit, who_again
 from apps.clinician.views import record as records
 from apps.clinician.views.facts import source_table
-from apps.clinician.views.frame import banner, page_title, tag, title, verdict_row
-from apps.clinician.views.text import say, show_text
+from apps.clinician.views.frame import banner, notice, page_title, tag, title, verdict_row
+from apps.clinician.views.text import say
 from apps.clinician.views.worklist import record_table
 from apps.clinician.words import t
+
+# What became of a decision: the kind of mark, the mark, the words. Only what is in force carries a tick.
+_FATES = {
+    cdss.Fate.SIGNED: ("ok", "✓", "Signed and stored"),
+    cdss.Fate.SIGNED_BY_TWO: ("ok", "✓", "Signed by two and stored"),
+    cdss.Fate.WAITS: ("wait", "◷", "Signed, not in force: waits for a second person"),
+    cdss.Fate.REFUSED: ("stop", "✕", "Refused by the second person"),
+    cdss.Fate.NOTED: ("none", "–", "Noted, without a signature"),
+    cdss.Fate.UNSIGNED: ("wait", "◷", "Not signed yet"),
+}
 
 
 def page() -> None:
@@ -37,8 +47,13 @@ def page() -> None:
 def one() -> None:
     """One record: what was decided, as it was shown; the history; the proof."""
     here = visit()
+    clear_desk(here)
     case = st.query_params.get("case", "")
-    found = here.hospital.record(here.person, case)
+    try:
+        found = here.hospital.record(here.person, case)
+    except cdss.CdssError as error:
+        st.html(notice("stop", t("Not shown."), str(error)))
+        return
     record, decided = found.record, found.decided
     with st.container(key="banner"):
         st.html(banner(record["patient"], here.now))
@@ -46,12 +61,10 @@ def one() -> None:
     signed = found.receipt["signatures"] if found.receipt else []
     with left:
         with card("result"):
-            done = t("Signed and stored") if signed else t("Recorded, without a signature")
-            if found.case.waits_for_second(here.now):
-                done = t("Signed; waits for a second person")
+            kind, mark, done = _FATES[found.fate]
             at = signed[-1]["at"] if signed else decided.at
             line = records.outcome_line(record, signed, at, decided.name, decided.role)
-            st.html(verdict_row("ok", "✓", f'<h1 tabindex="-1">{show_text(done)}</h1><p>{line}</p>'))
+            st.html(verdict_row(kind, mark, f'<h1 tabindex="-1">{say(done)}</h1><p>{line}</p>'))
             may_print = here.hospital.may(here.person, "export record")
             pdf = (
                 f'<a class="button" href="/records/{case}.pdf" download>{say("Download PDF")}</a>' if may_print else ""

@@ -16,18 +16,24 @@ from apps.clinician.views.frame import banner, notice, steps, title, verdict_row
 from apps.clinician.views.text import clock, counted, say, show_text
 from apps.clinician.words import t
 
+_OF_100 = 100
+
 
 def page() -> None:
     """Draw the step the case is at."""
     here = visit()
     case = st.query_params.get("case", "")
-    view = here.hospital.look(here.person, case)
+    try:
+        view = here.hospital.look(here.person, case)
+    except cdss.CdssError as error:
+        st.html(notice("stop", t("Not shown."), str(error)))
+        return
     if view.stage in (cdss.Stage.SIGNED, cdss.Stage.COUNTERSIGNED, cdss.Stage.NOTED):
         from apps.clinician.screens.records import record_place
 
         go(record_place(), case=case)
     with st.container(key="banner"):
-        st.html(banner(view.patient, here.now))
+        st.html(banner(view.patient, here.now, view.alerts))
     if not on_desk(here, case):
         st.html(
             notice(
@@ -41,7 +47,11 @@ def page() -> None:
             st.rerun()
         return
     version = _say_what_changed(view)
-    problem("review")
+    if view.refusal:
+        said = t("{by} refused the decision at {at} as second person: {why}").format(
+            by=view.refusal["by"], at=clock(view.refusal["at"]), why=view.refusal["why"]
+        )
+        st.html(notice("amber", t("Refused. Decide again."), said))
     own = next((one for one in view.estimates if one.sub == here.person.sub), None)
     if view.stage is cdss.Stage.EXPIRED:
         st.html(
@@ -122,11 +132,11 @@ def _ask(here: Visit, view: Any, version: int, *, full: bool) -> None:
     typed.restore(here, view, keys, "estimate")
     st.html(f'<p class="question">{show_text(t(view.about["question"]))}</p>')
     with st.container(horizontal=True, vertical_alignment="bottom", key="estimate-row"):
-        alive = st.number_input(
-            t("Alive, of 100 patients"), min_value=0, max_value=100, value=None, step=1, format="%d", width=170,
-            placeholder=t("0 to 100"), key=keys["alive"],
-        )  # fmt: skip
+        written = st.text_input(
+            t("Alive, of 100 patients"), width=170, placeholder=t("0 to 100"), key=keys["alive"], autocomplete="off"
+        )
         st.html(f'<p class="beside">{say("of 100 alive")}<br>{say("in six months")}</p>')
+    alive = _whole(written)
     if alive is not None:
         st.html(f'<p class="echo" role="status">{say("That is {n} of 100 dying.").format(n=100 - alive)}</p>')
     treating: str | None = "No"
@@ -153,7 +163,7 @@ def _ask(here: Visit, view: Any, version: int, *, full: bool) -> None:
             st.rerun()
         with acting("estimate"):
             here.hospital.commit_estimate(
-                here.person, view.case.id, version=version, alive=int(alive), treating=treating == "Yes",
+                here.person, view.case.id, version=version, alive=alive, treating=treating == "Yes",
                 seen_score=seen != "No",
             )  # fmt: skip
             typed.forget(here, view)
@@ -164,6 +174,12 @@ def _ask(here: Visit, view: Any, version: int, *, full: bool) -> None:
         "never overwritten."
     )
     st.html(f"<p class='fine'>{say(kept)}</p>")
+
+
+def _whole(written: str) -> int | None:
+    """A whole number from 0 to 100 as it was typed; 4.5 is none, since it would be cut to another answer."""
+    text = written.strip()
+    return int(text) if text.isascii() and text.isdecimal() and int(text) <= _OF_100 else None
 
 
 def _answer(here: Visit, view: Any, own: Any) -> None:

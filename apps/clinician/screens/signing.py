@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from apps.clinician.screens import typed
 from apps.clinician.screens.records import record_place
 from apps.clinician.screens.visit import Visit, acting, card, go, problem, trying, who_again
 from apps.clinician.views import record as records
@@ -39,6 +40,7 @@ def _form(here: Visit, view: Any) -> None:
     meanings = here.hospital.words.meanings(decided.outcome.value)
     born, _ = birth(view.patient["birth_date"], moment(here.now))
     name = f"{view.patient['given']} {view.patient['family']}"
+    problem("sign")
     with st.form(f"sign-{decided.leaf}", border=False):
         meaning = st.selectbox(
             t("Meaning of your signature"),
@@ -55,11 +57,12 @@ def _form(here: Visit, view: Any) -> None:
             here.hospital.sign_decision(
                 here.by, view.case.id, decision=decided.leaf, meaning=meaning, password=password, login=login
             )
+        typed.forget(here, view)
         go(record_place(), case=view.case.id)
     if st.button(t("Back, do not sign"), width="stretch", key="sign-back"):
         st.query_params["change"] = "1"
+        typed.again(view)
         st.rerun()
-    problem("sign")
     checked = t(
         "Nothing is signed until the ledger has stored it. No newer data or model version since {at}, checked {now}."
     )

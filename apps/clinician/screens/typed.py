@@ -27,6 +27,12 @@ def restore(here: Visit, view: Any, keys: Mapping[str, str], place: str) -> None
             st.session_state[keys[name]] = value
 
 
+def again(view: Any) -> None:
+    """Let the fields of a decision be filled from what is kept once more, as after "back, do not sign"."""
+    for name in ("decide-restored", "decide-kept"):
+        st.session_state.pop(f"{name}-{view.case.id}", None)
+
+
 def keep(here: Visit, view: Any, keys: Mapping[str, str], place: str) -> None:
     """Keep what stands in the fields now, if it has changed; and remember how, for the run after the session's end."""
 

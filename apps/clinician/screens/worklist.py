@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -15,6 +17,7 @@ from apps.clinician.views.worklist import group_card, heading, table_rows
 from apps.clinician.words import t
 
 _A_PAGE = 25
+_HERE = ' aria-current="page"'
 _GROUPS = ("no number", "estimate", "ready", "to sign", "deferred")
 
 
@@ -34,7 +37,12 @@ def page() -> None:
             t("View"), ["List", "Table"], default="List", key="worklist-view", format_func=t, bind="query-params",
             label_visibility="collapsed", required=True,
         )  # fmt: skip
-    shown = [row for row in rows if _fits(row, whose or "All", here.person.name)]
+        wanted = st.text_input(
+            t("Find a patient"), key="worklist-find", placeholder=t("Name or hospital no."), width=190,
+            label_visibility="collapsed", autocomplete="off",
+        )  # fmt: skip
+    everywhere = "All" if wanted.strip() else whose or "All"
+    shown = [row for row in rows if _fits(row, everywhere, here.person.name) and _named(row, wanted)]
     with top:
         about = t("Risk of death within 180 days, serious illness.")
         st.html(page_title("Worklist", heading(shown, about)))
@@ -57,6 +65,16 @@ def _fits(row: cdss.Row, whose: str, name: str) -> bool:
     return whose == "All" or patient["ward"] == whose or (whose == "Mine" and patient["attending"] == name)
 
 
+def _named(row: cdss.Row, wanted: str) -> bool:
+    patient, text = row.patient, "".join(wanted.casefold().split())
+    places = (
+        patient["family"] + patient["given"],
+        patient["given"] + patient["family"],
+        patient["identifier"]["value"],
+    )
+    return any(text in "".join(place.casefold().split()) for place in places)
+
+
 def _list(rows: list[cdss.Row], now: int) -> None:
     at = max(
         1,
@@ -74,10 +92,15 @@ def _list(rows: list[cdss.Row], now: int) -> None:
     pages = -(-len(rows) // _A_PAGE)
     if pages > 1:
         links = "".join(
-            f"<a href='?page={number}' target='_self' {'aria-current=page' if number == at else ''}>{number}</a>"
+            f'<a href="{_page_address(number)}" target="_self"{_HERE if number == at else ""}>{number}</a>'
             for number in range(1, pages + 1)
         )
         st.html(f'<nav class="pages" aria-label="{say("Pages of the list")}">{links}</nav>')
+
+
+def _page_address(number: int) -> str:
+    """Another page of the list with the same filters."""
+    return escape("?" + urlencode({**st.query_params.to_dict(), "page": str(number)}))
 
 
 def _table(rows: list[cdss.Row], now: int) -> None:

@@ -40,8 +40,8 @@ def trio(view: Any, own: Any | None, *, dark: bool) -> str:
         band = f"{' or '.join(touched)}: the model cannot separate these"
     reference = evidence.get("band")
     rate = (
-        f". Of {reference['n']:,} such patients in the study, {of_100(reference['rate'])} of 100 "
-        f"{about['event']['past']}"
+        f". Of all {reference['n']:,} patients of band {answer['band']} in the study, {of_100(reference['rate'])} "
+        f"of 100 {about['event']['past']}"
         if reference
         else ""
     )

@@ -19,11 +19,11 @@ def history(facts: Mapping[str, Any]) -> str:
     by_name = {one["name"]: one for one in facts["facts"]}
     group = facts["group"]
     rows = [("Disease group", show_text(group) if group else say("Not answered"))]
-    said = []
-    for one in facts["facts"]:
-        if one["kind"] == "condition":
-            label = show_text(one["label"])
-            said.append(f"<b>{label}</b>" if one["value"] else f"{say('No')} {show_text(one['label'].lower())}")
+    conditions = [one for one in facts["facts"] if one["kind"] == "condition"]
+    on_record = ", ".join(show_text(one["label"].lower()) for one in conditions if one["value"])
+    absent = ", ".join(show_text(one["label"].lower()) for one in conditions if not one["value"])
+    said = [f"<b>{say('On record')}: {on_record}</b>"] if on_record else []
+    said += [f"{say('Not on record')}: {absent}"] if absent else []
     for name, words in (
         ("adlsc", "dependent in {n} of 7 daily activities before admission"),
         ("comorbidities", "number of comorbidities: {n}"),
@@ -58,7 +58,8 @@ def fact_table(facts: Mapping[str, Any], now: int, stale: frozenset[str], *, dar
 
 
 def _row(one: Mapping[str, Any], index_time: str, now: int, old: bool, *, dark: bool, course: bool) -> str:
-    name = f'<th scope="row">{show_text(one["label"])}</th>'
+    note = f'<span class="fine">{say(one["note"])}</span>' if one.get("note") else ""
+    name = f'<th scope="row">{show_text(one["label"])}{note}</th>'
     aside = "".join(_aside(found) for found in one.get("aside", ()))
     if one["value"] is None:
         span = 6 if course else 5
@@ -189,6 +190,8 @@ def source_table(facts: Mapping[str, Any], now: int) -> str:
     rows = []
     for one in facts["facts"]:
         value = one["text"] if one["value"] is not None else say("Not measured")
+        if one["kind"] == "condition":
+            value = say("on record") if one["value"] else say("not on record")
         sources = ", ".join(show_text(name) for name in one["sources"]) or "–"
         taken = when(one["effective"]) if one["effective"] else "–"
         rows.append(

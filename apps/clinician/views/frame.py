@@ -15,7 +15,7 @@ MARK = (
 )
 
 
-def banner(patient: Mapping[str, Any], now: int) -> str:
+def banner(patient: Mapping[str, Any], now: int, alerts: Sequence[str] = ()) -> str:
     """One strip: who the patient is, where, and who attends."""
     born, years = birth(patient["birth_date"], moment(now))
     place = ", ".join(part for part in (patient["ward"], patient["bed"]) if part)
@@ -28,6 +28,7 @@ def banner(patient: Mapping[str, Any], now: int) -> str:
     )
     listed = "".join(f"<div><dt>{say(name)}</dt><dd>{value}</dd></div>" for name, value in parts)
     name = f"{show_text(patient['family'].upper())}, {show_text(patient['given'])}"
+    name += "".join(f" {tag('amber', f'△ {one}')}" for one in alerts)
     return f'<section class="banner" aria-label="{say("Patient")}"><p class="who">{name}</p><dl>{listed}</dl></section>'
 
 

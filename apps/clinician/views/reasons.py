@@ -50,6 +50,8 @@ def for_and_against(view: Any, now: int) -> str:
 
 def _sentence(one: Mapping[str, Any], fact: Mapping[str, Any], now: int) -> str:
     about = one["text"].partition(" the estimate. ")[2]
+    if fact["word"] and one["shap_value"] < 0:
+        about = t("Unusual, yet it lowers the machine’s number here. That describes the machine, not the patient.")
     below = f"<p class='fine'>{_below(fact, now)}</p><p class='fine'>{show_text(about)}</p>"
     return f"<li><p>{_said(one, fact)}</p>{below}</li>"
 
@@ -113,7 +115,7 @@ def _bar(one: Mapping[str, Any], fact: Mapping[str, Any], most: float) -> str:
     if one["value"] is None:
         value, unit = f"<span class='missing'>{say('Not measured')}</span>", ""
     elif fact["kind"] == "condition":
-        value, unit = say("yes") if fact["value"] else say("no"), ""
+        value, unit = say("on record") if fact["value"] else say("not on record"), ""
     elif isinstance(one["value"], str):
         value, unit = "", ""
     else:

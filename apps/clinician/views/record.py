@@ -38,7 +38,8 @@ def numbers(record: Mapping[str, Any]) -> str:
         low, high, level = (round(interval[name] * 100) for name in ("low", "high", "level"))
         span = f"{low} {say('to')} {high} ({level} %)"
         name = f"{say('Machine')}, {show_text(answer['model']['name'])} {show_text(answer['model']['version'])}"
-        rows.append((name, str(round(answer["probability"] * 100)), span, seconds(record["at"])))
+        at = seconds(record.get("answered_at") or record["at"])
+        rows.append((name, str(round(answer["probability"] * 100)), span, at))
         both = answer["team"].get("probability")
         why = answer["team"].get("absent") or ""
         rows.append(

@@ -68,9 +68,10 @@ def _row(group: str, row: Any, now: int, address: str, act: str) -> str:
 def _patient(row: Any, now: int) -> str:
     one = row.patient
     born, years = birth(one["birth_date"], moment(now))
-    alerts = (f" {tag('amber', '△ same surname')}" if row.same_surname else "") + (
-        f" {tag('amber', '△ same birth date')}" if row.same_birth_date else ""
+    alerts = (f" {tag('stop', '✕ refused by the second person')}" if row.fate == "refused" else "") + (
+        f" {tag('amber', '△ same surname')}" if row.same_surname else ""
     )
+    alerts += f" {tag('amber', '△ same birth date')}" if row.same_birth_date else ""
     below = (
         f"{say('born')} {show_text(born)}{f' ({years} y)' if years else ''} · {_SEX.get(one['sex'], '–')} · "
         f'<span class="id">{show_text(in_threes(one["identifier"]["value"]))}</span> · {show_text(one["bed"])}'
@@ -173,6 +174,12 @@ def table_rows(rows: Sequence[Any], now: int) -> list[dict[str, Any]]:
     ]
 
 
+def _state(row: Any) -> str:
+    kind = {"waits for a second person": "amber", "refused": "stop"}.get(row.fate)
+    words = row.fate[:1].upper() + row.fate[1:]
+    return tag(kind, words) if kind else say(words)
+
+
 def _machine(row: Any) -> str:
     if row.group == "no number":
         return t("no estimate")
@@ -185,19 +192,10 @@ def record_table(rows: Sequence[Any], link: Callable[[Any], str]) -> str:
         f'<tr><th scope="row">{show_text(row.patient["family"].upper())}, {show_text(row.patient["given"])}'
         f'<span class="fine">{show_text(in_threes(row.patient["identifier"]["value"]))}</span></th>'
         f"<td>{say(_OUTCOMES.get(row.outcome or '', ''))}</td><td>{show_text(row.decided_by or '')}</td>"
-        f"<td>{when(row.decided_at) if row.decided_at else ''}</td><td>{say(_STATES.get(row.stage, row.stage))}</td>"
+        f"<td>{when(row.decided_at) if row.decided_at else ''}</td><td>{_state(row)}</td>"
         f'<td class="right"><a href="{link(row)}" target="_self" aria-label="{say("Open the record of")} '
         f'{show_text(row.patient["family"])[5:-6]}">{say("Open")}</a></td></tr>'
         for row in rows
     )
     heads = (("Patient", ""), ("Decision", ""), ("By", ""), ("At", ""), ("State", ""), ("Record", "right"))
     return table("plain", "Decisions", heads, f"<tbody>{body}</tbody>")
-
-
-_STATES = {
-    "signed": "Signed",
-    "countersigned": "Signed by two",
-    "noted": "Noted",
-    "result": "Open again",
-    "expired": "Not reviewed",
-}
