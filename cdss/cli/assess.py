@@ -5,19 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from cdss.cli.mapping import given_map, map_line
 from cdss.cli.output import counted, keep_apart, print_json, progress, show, source_size, whole_file
 from cdss.codes import CodeMap
 from cdss.errors import UsageError
+from cdss.fhir.partition import Parts
 from cdss.fhir.read import read, sole_subject, subject_name
 from cdss.record import PatientRecord
+from cdss.workflow.by_parts import answers_of, open_record
 from cdss.workflow.cohort import CohortRow, cohort_row, read_cohort
-from cdss.workflow.model import Model, load_model
-
-_BATCH = 500
+from cdss.workflow.model import load_model
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -31,32 +32,32 @@ def run(arguments: argparse.Namespace) -> None:
     rows = read_cohort(arguments.cohort) if arguments.cohort else []
     code_map = given_map(arguments)
     model = load_model(arguments.model)
-    with progress("reading", source_size(arguments.source), "B", quiet=arguments.json) as advance:
-        record = read(arguments.source, subject=arguments.subject, code_map=code_map, progress=advance)
-    if not arguments.cohort:
-        subject = arguments.subject or sole_subject(record)
-        rows = [cohort_row(subject, arguments.index_time, place="--index-time")]
-    with progress("assessing", len(rows), "patients", quiet=arguments.json) as advance:
-        answers = _answers(model, record, rows, advance)
-        if arguments.out:
-            _report(arguments, _write(arguments.out, suffix, answers), code_map)
-        elif arguments.json:
-            found = list(answers)
-            print_json(found if arguments.cohort else found[0])
-        else:
-            for answer in answers:
-                print(_line(answer))
-            if code_map is not None:
-                print(map_line(code_map))
+    with ExitStack() as stack:
+        with progress("reading", source_size(arguments.source), "B", quiet=arguments.json) as advance:
+            held: PatientRecord | Parts
+            if arguments.cohort:
+                held = stack.enter_context(open_record(arguments.source, code_map=code_map, progress=advance))
+            else:
+                held = read(arguments.source, subject=arguments.subject, code_map=code_map, progress=advance)
+                subject = arguments.subject or sole_subject(held)
+                rows = [cohort_row(subject, arguments.index_time, place="--index-time")]
+        with progress("assessing", len(rows), "patients", quiet=arguments.json) as advance:
+            _tell(arguments, answers_of(model, held, rows, advance), suffix, code_map)
 
 
-def _answers(
-    model: Model, record: PatientRecord, rows: list[CohortRow], advance: Callable[[int], Any]
-) -> Iterator[dict[str, Any]]:
-    for start in range(0, len(rows), _BATCH):
-        batch = rows[start : start + _BATCH]
-        yield from (answer.to_dict() for answer in model.assess_rows(record, batch))
-        advance(len(batch))
+def _tell(
+    arguments: argparse.Namespace, answers: Iterator[dict[str, Any]], suffix: str, code_map: CodeMap | None
+) -> None:
+    if arguments.out:
+        _report(arguments, _write(arguments.out, suffix, answers), code_map)
+    elif arguments.json:
+        found = list(answers)
+        print_json(found if arguments.cohort else found[0])
+    else:
+        for answer in answers:
+            print(_line(answer))
+        if code_map is not None:
+            print(map_line(code_map))
 
 
 def _report(arguments: argparse.Namespace, kinds: Counter[str], code_map: CodeMap | None) -> None:

@@ -65,15 +65,14 @@ class Alike:
         self._seen: dict[int, _Anchors] = {}
         self._layouts: dict[int, _Layout] = {}
         self._layout_count = 0
-        self._in_full = in_full
         self._queues: dict[Kind, list[Queued]] = {}
         self._queued = 0
-        self.give_to(found)
+        self.give_to(found, in_full)
         self.start_file("")
 
-    def give_to(self, found: Gatherer) -> None:
-        """Let the lines from here on go to another gatherer."""
-        self._found = found
+    def give_to(self, found: Gatherer, in_full: Callable[[str, int, bytes], object]) -> None:
+        """Let the lines from here on go to another gatherer, of the same code map."""
+        self._found, self._in_full = found, in_full
         self._owners: dict[bytes, str] = {}
         self._next = -1
 

@@ -22,7 +22,7 @@ from cdss.fhir.schema import Activity, Condition, Encounter, Identifier, Medicat
 from cdss.record import PatientFacts
 from cdss.table import UNKNOWN_TIME, EventBuffer, EventRow
 
-_READ: dict[str, type[msgspec.Struct]] = {
+READ: dict[str, type[msgspec.Struct]] = {
     "Observation": Observation,
     "Condition": Condition,
     "Encounter": Encounter,
@@ -30,7 +30,7 @@ _READ: dict[str, type[msgspec.Struct]] = {
     "Medication": Medication,
     **dict.fromkeys(ACTIVITIES, Activity),
 }
-_EVENT_TYPES = _READ.keys() - {"Patient", "Medication"}
+_EVENT_TYPES = READ.keys() - {"Patient", "Medication"}
 
 # `exception` is not among them: exports report with it what they left out on purpose.
 _INCOMPLETE = frozenset("incomplete timeout too-costly throttled transient".split())  # noqa: SIM905
@@ -163,7 +163,7 @@ class Gatherer:
         if name in self.of_type:
             self.of_type[name].append(number)
         self.notes.found.clear()
-        if name not in _READ:
+        if name not in READ:
             self._pass_over(number, name, document, scope, full_url)
             return
         try:
@@ -197,7 +197,7 @@ class Gatherer:
 
     def _pass_over(self, number: int, name: str, document: dict[str, Any], scope: Scope, full_url: str) -> None:
         if name == "OperationOutcome":
-            if _says_incomplete(document):
+            if says_incomplete(document):
                 self.incomplete.append(self.sources[number])
             message = "the server reported a problem among the data"
             self.reject(number, self.sources[number], "", "operation-outcome", message, Severity.NOTE)
@@ -239,7 +239,7 @@ class Gatherer:
 
             validate(_encode(document), name)
         try:
-            resource = convert(document, _READ[name])
+            resource = convert(document, READ[name])
         except msgspec.ValidationError as error:
             raise _decode_fault(error) from error
         return self._read(number, name, resource, scope, base_of(full_url, source), modifier or "")
@@ -334,7 +334,7 @@ def _is_only(focus: object, owner: str, scope: Scope, own_base: str | None) -> b
     return bool(parts) and all(subject_in({"subject": part}, scope, own_base) == owner for part in parts)
 
 
-def _says_incomplete(outcome: Mapping[str, Any]) -> bool:
+def says_incomplete(outcome: Mapping[str, Any]) -> bool:
     """Whether a server says that it did not send everything."""
     issues = outcome.get("issue")
     return any(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,16 @@ def read(
     return record
 
 
+def no_resource(file: SourceFile, faults: int) -> InputRefusedError:
+    """The error of an NDJSON file of which no line is a resource."""
+    return InputRefusedError(
+        place=file.name,
+        reason="not-ndjson" if faults else "not-fhir",  # JSON of another kind takes nothing of a patient away
+        message="holds no line that is a FHIR resource",
+        remedy="NDJSON holds one resource a line; a pretty-printed document belongs in a .json file.",
+    )
+
+
 def sole_subject(record: PatientRecord) -> str:
     """The one subject of a record.
 
@@ -112,7 +122,7 @@ class _Reader:
     def __init__(self, source: Source, strict: bool, progress: Callable[[int], Any]) -> None:
         self.source, self.progress = source, progress
         self.found = Gatherer(strict=strict)
-        self.alike = Alike(self.found, self._read_line)
+        self.alike = Alike(self.found, self.read_line)
         self.blocked: list[Block] = []
         self.is_one_bundle = False
         self.faults = 0
@@ -174,24 +184,24 @@ class _Reader:
     def _read_ndjson(self, file: SourceFile) -> None:
         first = len(self.found.sources)
         self.faults = 0
-        self.alike.start_file(file.name)
+        self.take_lines(file.name, read_lines(file, self.progress))
+        read = self.found.dispositions[first:]
+        if read.count(Disposition.REFUSED) == len(read):
+            raise no_resource(file, self.faults)
+
+    def take_lines(self, file: str, lines: Iterable[tuple[int, bytes]]) -> None:
+        """Read lines of NDJSON, given with their numbers in the file of that name."""
+        self.alike.start_file(file)
         try:
-            for number, line in read_lines(file, self.progress):
+            for number, line in lines:
                 if self.found.strict or not self.alike.take(number, line):
-                    self._read_line(file.name, number, line)
+                    self.read_line(file, number, line)
                     self.alike.learn(line)
         finally:
             self.alike.flush()
-        read = self.found.dispositions[first:]
-        if read.count(Disposition.REFUSED) == len(read):
-            raise InputRefusedError(
-                place=file.name,
-                reason="not-ndjson" if self.faults else "not-fhir",  # JSON of another kind takes nothing of a patient
-                message="holds no line that is a FHIR resource",
-                remedy="NDJSON holds one resource a line; a pretty-printed document belongs in a .json file.",
-            )
 
-    def _read_line(self, file: str, number: int, line: bytes) -> None:
+    def read_line(self, file: str, number: int, line: bytes) -> None:
+        """Read one line of NDJSON in full."""
         place = f"{file}, line {number}" if len(self.source.files) > 1 else f"line {number}"
         try:
             document = read_strict(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,23 @@ _TIME_OF_KIND = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the other parts of a source hold that matters in each: the Medications, and whether there are Encounters."""
+
+    medications: Mapping[str, set[tuple[str, ...]]] = field(default_factory=dict)
+    has_encounters: bool = False
+
+
 def settle(
-    found: Gatherer, place: str, *, blocked: Sequence[Block], subject: str | None, index_time: int | None, closed: bool
+    found: Gatherer,
+    place: str,
+    *,
+    blocked: Sequence[Block],
+    subject: str | None,
+    index_time: int | None,
+    closed: bool,
+    beside: Beside | None = None,
 ) -> PatientRecord:
     """Turn what was gathered into a record.
 
@@ -46,8 +61,11 @@ def settle(
         Microseconds; results not known by then are put aside, each with a finding.
     closed : bool
         Whether the source is one Bundle, in which every resource should be the patient's own.
+    beside : Beside, optional
+        What the other parts hold, if this is one part of a source.
     """
-    _settle_medications(found)
+    beside = beside or Beside()
+    _settle_medications(found, beside)
     again = _find_again(found)
     for _, numbers in sorted(again.items()):
         _settle_versions(found, numbers)
@@ -57,19 +75,19 @@ def settle(
     patients = _patients(found)
     _settle_claims(found)
     _settle_owners(found, patients, subject, closed)
-    _note_dangling(found, closed)
+    _note_dangling(found, closed or beside.has_encounters)
     if subject is not None:
         patients = {name: facts for name, facts in patients.items() if name == subject}
     table = _settle_events(found, index_time)
     rejections = [r for r in found.rejections if subject is None or r.subject in (None, subject)]
-    rejections += _issued_missing(found, place)
+    rejections += issued_missing(found.notes.issued_missing, place)
     counts = Counter(found.dispositions)
-    facts_blocked = [block for facts in patients.values() for block in facts.blocks_at(index_time)]
+    facts_blocked = [block for _, facts in sorted(patients.items()) for block in facts.blocks_at(index_time)]
     return PatientRecord(
         place=place,
         patients=patients,
         events=table,
-        rejections=tuple(sorted(rejections, key=_in_order)),
+        rejections=tuple(sorted(rejections, key=in_order)),
         counts=Counts(
             used=counts[Disposition.USED],
             not_needed=counts[Disposition.NOT_NEEDED],
@@ -82,7 +100,8 @@ def settle(
     )
 
 
-def _in_order(rejection: Rejection) -> tuple[str, ...]:
+def in_order(rejection: Rejection) -> tuple[str, ...]:
+    """What the findings of a record are sorted by."""
     return (rejection.severity, rejection.source, rejection.location, rejection.reason, rejection.message)
 
 
@@ -91,11 +110,17 @@ def _set_down(found: Gatherer, number: int, reason: str, message: str) -> None:
     found.reject(number, found.sources[number], "", reason, message, Severity.NOTE)
 
 
-def _settle_medications(found: Gatherer) -> None:
-    """Give each activity the codes of the Medication it names, once every version of that has been read."""
+def medications_of(found: Gatherer) -> dict[str, set[tuple[str, ...]]]:
+    """The codes of each Medication, one set of them for each version."""
     medications: dict[str, set[tuple[str, ...]]] = {}
     for number, codes in found.medications.items():
         medications.setdefault(found.sources[number], set()).add(codes)
+    return medications
+
+
+def _settle_medications(found: Gatherer, beside: Beside) -> None:
+    """Give each activity the codes of the Medication it names, once every version of that has been read."""
+    medications = {**beside.medications, **medications_of(found)}
     for pending in found.pending:
         notes = Notes()
         codes_found = medications.get(pending.medication, set())
@@ -278,11 +303,11 @@ def _settle_owners(found: Gatherer, patients: dict[str, PatientFacts], subject: 
             found.rejections[place] = replace(finding, subject=next(iter(named)) if len(named) == 1 else None)
 
 
-def _note_dangling(found: Gatherer, closed: bool) -> None:
+def _note_dangling(found: Gatherer, has_encounters: bool) -> None:
     """Note encounters that a used resource names and nobody gave, unless the source holds no encounters at all."""
     named = (found.sources[number] for number in found.of_type["Encounter"])
     present = {source for source in named if source.startswith("Encounter/")}
-    if not present and not closed:
+    if not present and not has_encounters:
         return
     message = "the encounter it names is not in what was read"
     for encounter, numbers in found.encounter_references.items():
@@ -369,7 +394,8 @@ def _alike(table: EventTable, columns: Sequence[NDArray[np.generic]]) -> tuple[N
     return order, same
 
 
-def _issued_missing(found: Gatherer, place: str) -> list[Rejection]:
+def issued_missing(counts: Mapping[str, int], place: str) -> list[Rejection]:
+    """One note for each code whose results carry no issued time."""
     return [
         Rejection(
             source=place,
@@ -379,5 +405,5 @@ def _issued_missing(found: Gatherer, place: str) -> list[Rejection]:
             message=f"{count} results of {key} carry no issued time; they count as known from their effective time",
             codes=(key,),
         )
-        for key, count in sorted(found.notes.issued_missing.items())
+        for key, count in sorted(counts.items())
     ]

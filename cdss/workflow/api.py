@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cdss.codes import CodeMap
 from cdss.fhir.codemap import read_code_map
 from cdss.fhir.read import read as read_source
 from cdss.record import PatientRecord
+from cdss.workflow.by_parts import answers_of, open_record
 from cdss.workflow.cohort import read_cohort
 from cdss.workflow.model import Model, load_model
 
@@ -77,9 +79,15 @@ def assess_cohort(
         answer as JSON text.
     """
     loaded = load_model(model) if isinstance(model, str) else model
-    record = source if isinstance(source, PatientRecord) else read(source, code_map=code_map)
-    answers = [answer.to_dict() for answer in loaded.assess_rows(record, read_cohort(cohort))]
-    return pd.DataFrame([flat_answer(answer) for answer in answers], columns=list(flat_answer({})))
+    rows = read_cohort(cohort)
+    with ExitStack() as stack:
+        held = (
+            source
+            if isinstance(source, PatientRecord)
+            else stack.enter_context(open_record(source, code_map=code_map_of(code_map)))
+        )
+        flat = [flat_answer(answer) for answer in answers_of(loaded, held, rows, lambda count: None)]
+    return pd.DataFrame(flat, columns=list(flat_answer({})))
 
 
 def flat_answer(answer: Mapping[str, Any]) -> dict[str, object]:

@@ -26,6 +26,7 @@ from cdss.risk.explain import explain
 from cdss.workflow.cohort import CohortRow
 
 UNREGISTERED = "unregistered"
+OUTSIDE_TRAINING = "outside-training-range"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,8 +40,18 @@ class Scorer:
     path: Path
 
 
-def assess_rows(scorer: Scorer, record: PatientRecord, rows: Sequence[CohortRow]) -> list[RiskEstimate | Abstention]:
+def assess_rows(
+    scorer: Scorer, record: PatientRecord, rows: Sequence[CohortRow], lost: Sequence[Rejection] | None = None
+) -> list[RiskEstimate | Abstention]:
     """Assess each row of a cohort, in its order.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    record : PatientRecord
+    rows : sequence of CohortRow
+    lost : sequence of Rejection, optional
+        What every answer says of the source as a whole; found in the record without it.
 
     Raises
     ------
@@ -62,7 +73,7 @@ def assess_rows(scorer: Scorer, record: PatientRecord, rows: Sequence[CohortRow]
     for finding in record.rejections:
         if finding.subject and (not finding.codes or spec.reads(finding.codes)):
             findings[finding.subject].append(finding)
-    lost = _lost_parts(record)
+    lost = lost_finding(record.place, lost_parts(record)) if lost is None else lost
     present = {*record.patients, *record.events.subjects}
     drafts = []
     for number, row in enumerate(rows):
@@ -129,17 +140,21 @@ def _unproven(spec: FeatureSpec, vector: FeatureVector, findings: Sequence[Rejec
     return tuple(reasons)
 
 
-def _lost_parts(record: PatientRecord) -> tuple[Rejection, ...]:
-    """What could not be read, or given to any patient, as one finding for every patient of the source."""
-    count = sum(
+def lost_parts(record: PatientRecord) -> int:
+    """How many parts of a source could not be read, or given to any patient."""
+    return sum(
         finding.subject is None and finding.severity is Severity.ERROR and not finding.source.startswith("Medication/")
         for finding in record.rejections
     )
+
+
+def lost_finding(place: str, count: int) -> tuple[Rejection, ...]:
+    """What could not be read, or given to any patient, as one finding for every patient of the source."""
     if not count:
         return ()
     return (
         Rejection(
-            source=record.place,
+            source=place,
             location="",
             reason="source-parts-unused",
             severity=Severity.ERROR,
@@ -196,7 +211,7 @@ def _range_findings(scorer: Scorer, vector: FeatureVector) -> tuple[Rejection, .
                 Rejection(
                     source=value.sources[0] if value.sources else vector.subject,
                     location=feature.name,
-                    reason="outside-training-range",
+                    reason=OUTSIDE_TRAINING,
                     severity=Severity.NOTE,
                     message=f"{feature.label} lies outside what the model has seen in training ({seen})",
                 )

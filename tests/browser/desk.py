@@ -21,7 +21,7 @@ _HARMLESS = re.compile(
     r"status of 404 .* http://127\.0\.0\.1:\d+/[^?]+/_stcore/(health|host-config)$|^error: CSP script-src wasm-eval $"
 )
 _LOOKS = 600
-STEP_MS = 10_000  # a step takes under a second; a busy machine may take many times as long
+STEP_MS = 25_000  # a step takes under a second; a busy machine may take many times as long
 expect.set_options(timeout=STEP_MS)
 _INSIDE = ("data:", "blob:")
 _TELL = """
@@ -153,6 +153,16 @@ class Desk:
         """Answer a question with radio buttons, and see that it took."""
         self.group(group).get_by_text(answer, exact=True).click()
         expect(self.group(group).get_by_role("radio", name=answer, exact=True)).to_be_checked()
+
+    def accept(self) -> None:
+        """Choose to accept; what that is called depends on whether the machine suggests anything."""
+        self.group("Your decision").get_by_text(re.compile("^Accept: ")).click()
+        expect(self.group("Your decision").get_by_role("radio", name=re.compile("^Accept: "))).to_be_checked()
+
+    def set_aside(self) -> None:
+        """Where there is no number: not applicable, and that it is meant."""
+        self.button("Not applicable to this patient").click()
+        self.button(re.compile("^Record it: ")).click()
 
     def write(self, field: str, text: str) -> None:
         """Type into a field and leave it."""

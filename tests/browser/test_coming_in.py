@@ -73,7 +73,7 @@ def test_an_ended_session_keeps_the_text_and_comes_back_to_the_same_step(
     case, desk = ward.case("Quintavallejo"), sit_down("marlow")
     ward.estimate(desk.by, case)
     desk.open(case)
-    desk.choose("Your decision", "Accept: add a conversation about goals of care")
+    desk.accept()
     desk.field("Your plan").fill("Speak with the daughter on Sunday")
     ward.end_session(desk.by)
     desk.field("Your plan").press("Tab")

@@ -18,7 +18,7 @@ def test_a_second_signature_is_refused_to_the_same_person_and_given_by_another(
     ward.sign(desk.by, case)
     assert ward.board(case).waits_for_second(ward.hospital.now())
     desk.go(f"/record?case={case}")
-    desk.heading("Signed; waits for a second person")
+    desk.heading("Signed, not in force: waits for a second person")
     desk.link("act as approver").click()
     desk.link("Second signature").click()
     desk.link("Open the record of Halvorstad").click()
@@ -40,7 +40,7 @@ def test_a_second_signature_is_refused_to_the_same_person_and_given_by_another(
     expect(other.field("Your password")).to_have_value("")
     other.sign("vantongeren")
     other.heading("Ledger receipt")
-    other.heading("Signed and stored")
+    other.heading("Signed by two and stored")
     found = ward.board(case).signatures
     assert [one.name for one in found] == ["Dr Yuki Altamira", "Dr Orla Vantongeren"]
 
@@ -58,7 +58,7 @@ def test_a_second_tab_with_another_patient_is_locked(ward: Ward, sit_down: Calla
     expect(other.button("Continue to signing")).to_have_count(0)
     other.button("Work on this patient instead").click()
     other.step("Decide")
-    desk.choose("Your decision", "Accept: add a conversation about goals of care")
+    desk.accept()
     desk.sees("Another patient is open in a second tab.")
     expect(desk.button("Note it, without a signature")).to_have_count(0)
     assert ward.board(first).decided is None
@@ -92,7 +92,7 @@ def test_new_data_stop_a_decision_that_was_made_before_they_came(ward: Ward, sit
     case, desk = ward.case("Brandthuber"), sit_down("thorsby")
     ward.estimate(desk.by, case)
     desk.open(case)
-    desk.choose("Your decision", "Accept: add a conversation about goals of care")
+    desk.accept()
     desk.still()
     ward.new_creatinine(case, 4.4)
     desk.button("Continue to signing").click()
@@ -108,7 +108,7 @@ def test_new_data_stop_an_act_where_there_is_no_number(ward: Ward, sit_down: Cal
     case, desk = ward.case("Zawadzkova-Reyes"), sit_down("altamira")
     desk.open(case)
     ward.new_creatinine(case, 4.4)
-    desk.button("Not applicable to this patient").click()
+    desk.set_aside()
     desk.sees("Newer data came.")
     desk.sees(re.compile("something newer is on record"))
     assert "decision.not-applicable" not in ward.kinds(case)
@@ -134,7 +134,7 @@ def test_a_decision_by_somebody_else_is_not_overwritten_unseen(ward: Ward, sit_d
     case, desk, other = ward.case("Taufatongi"), sit_down("marlow"), ward.sign_in("thorsby")
     ward.estimate(desk.by, case)
     desk.open(case)
-    desk.choose("Your decision", "Accept: add a conversation about goals of care")
+    desk.accept()
     desk.still()
     ward.decide(other, case, "overridden", reason="clinical-judgement")
     desk.button("Continue to signing").click()

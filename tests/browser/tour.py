@@ -42,14 +42,17 @@ def clinician(desk: Desk, scene: Scene) -> Iterator[str]:
     desk.go("/")
     desk.heading("Worklist")
     desk.choose("Whose", "All")
+    yield "worklist"
     pages = desk.page.get_by_role("navigation", name="Pages of the list")
     pages.get_by_role("link", name="2").click()
     expect(pages.locator("[aria-current]")).to_have_text("2")
     expect(desk.group("Whose").get_by_role("radio", name="All")).to_be_checked()
     desk.heading("Worklist")
-    yield "worklist"
+    yield "worklist, second page"
     desk.go("/?worklist-view=Table")
     desk.sees("Arrows move, Shift and Space choose a row")
+    desk.page.get_by_test_id("stDataFrame").hover()
+    expect(desk.page.get_by_test_id("stElementToolbar")).to_be_hidden()  # it would save the table unrecorded
     yield "worklist as a table"
     desk.open(scene.fresh)
     yield "estimate"
@@ -83,7 +86,7 @@ def clinician(desk: Desk, scene: Scene) -> Iterator[str]:
     desk.heading("No estimate for this patient")
     yield "abstention, never measured"
     desk.go(f"/record?case={scene.noted}")
-    desk.heading("Recorded, without a signature")
+    desk.heading("Noted, without a signature")
     yield "record without a signature"
     desk.go("/records-list")
     desk.heading("Records")

@@ -132,8 +132,8 @@ class Ward:
             by, case, decision=self.board(case).decided.leaf, meaning=meaning, password=PASSWORD, login=login
         )
 
-    def new_creatinine(self, case: str, value: float) -> None:
-        """A new result arrives from the laboratory: the Bundle is sent again with it."""
+    def new_creatinine(self, case: str, value: float) -> str:
+        """A new result arrives from the laboratory: the Bundle is sent again with it; the case it comes to."""
         known = self.board(case)
         bundle = json.loads(self.bundle(case))
         newest = max(
@@ -142,7 +142,7 @@ class Ward:
         )
         newest["valueQuantity"]["value"] = value
         head = self.head(case)
-        self.hospital.receive(
+        return self.hospital.receive(
             json.dumps(bundle).encode(), name=known.bundle_name, subject=head["reference"],
             encounter=head["encounter"], index_time=_instant(known.index_time), model=MODEL, sender=FEED,
         )  # fmt: skip

@@ -114,6 +114,7 @@ def test_every_table_has_a_caption_and_scopes(page):
     tables = parsed.all("table")
     assert len(parsed.all("caption")) == len(tables)
     assert {one.get("scope") for one in parsed.all("th")} == {"col", "row"}
+    assert '<th scope="col"></th>' not in page[0], "a column without a name"
     regions = [one for one in parsed.all("div") if one.get("role") == "region"]
     assert len(regions) == len(tables)
     assert all(one["tabindex"] == "0" and one["aria-label"] for one in regions)

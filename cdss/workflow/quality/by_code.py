@@ -60,7 +60,7 @@ def completeness_section(report: Report) -> str:
             ]
         )
     head = (
-        "code", "sent", "usable", "absent", "put aside", "else", "share", "", "patients", "when", "months",
+        "code", "sent", "usable", "absent", "put aside", "else", "share", "as a bar", "patients", "when", "months",
         "longest gap", "no issued",
     )  # fmt: skip
     absent = [code for code in report["codes"] if not code["sent"] and not code["usable"]]

@@ -33,7 +33,7 @@ def resources_section(report: Report) -> str:
         f'width="13" height="11"/></svg>{label}</li>'
         for name, label in OUTCOMES
     )
-    head = ("", "resources", "", *(label for _, label in OUTCOMES))
+    head = ("", "resources", "as a bar", *(label for _, label in OUTCOMES))
 
     def cells(row: Mapping[str, int]) -> list[str]:
         return [count(row["resources"]), outcome_bar(row), *(zero(row[name]) for name, _ in OUTCOMES)]
@@ -75,7 +75,7 @@ def models_section(report: Report) -> str:
             ]
             for feature in model["features"]
         ]
-        head = ("feature", "the model", "read from", "events", "patients", "share", "")
+        head = ("feature", "the model", "read from", "events", "patients", "share", "as a bar")
         shown += table(
             f"{model['model']} {model['version']}: patients with anything a feature could read",
             head,
