@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from cdss.access import AccessDeniedError, Act, Person, Proof, SamePersonError, SignedIn, require, require_other
 from cdss.domain.assessment import RiskEstimate, Team
@@ -16,6 +17,7 @@ from cdss.domain.recommendation import recommend
 from cdss.domain.review import Outcome, ReviewDecision, Stage
 from cdss.errors import StaleDecisionError, UsageError
 from cdss.ledger.kinds import Actor, Attachment, Draft, Entry, Kind, SignOff
+from cdss.ledger.schema import case_state, signature_slot
 from cdss.workflow.assess import assess_rows
 from cdss.workflow.board import Case, OwnEstimate
 from cdss.workflow.intake import JSON, frozen_input
@@ -451,14 +453,25 @@ def expire(ports: Ports) -> int:
         ends = _ends(ports, case)
         if case.scored_version and ends <= now and not case.is_closed(now):
             data = {"expired": instant_text(ends), "model": case.model}
-            ports.store.append(
-                Draft(
-                    kind=Kind.RECOMMENDATION_EXPIRED, actor=POLICY_ACTOR, case=case.id, subject=case.subject, data=data,
-                    idem=f"expire:{case.id}:{case.version}", expects=case.version,
-                )
+            draft = Draft(
+                kind=Kind.RECOMMENDATION_EXPIRED, actor=POLICY_ACTOR, case=case.id, subject=case.subject, data=data,
+                idem=f"expire:{case.id}:{case.version}", expects=case.version,
             )  # fmt: skip
-            ended += 1
+            with suppress(StaleDecisionError):  # somebody acted at this very moment: then nothing has expired
+                ports.store.append(draft, also=_unless_signed)
+                ended += 1
     return ended
+
+
+def _unless_signed(connection: Connection, entry: Entry) -> None:
+    """Refuse an expiry if the newest decision of its case was signed meanwhile; signing raises no version."""
+    here = (
+        signature_slot.c.case_id == case_state.c.case_id,
+        signature_slot.c.decision_version == case_state.c.version,
+        case_state.c.case_id == entry.case,
+    )
+    if connection.scalar(select(func.count()).select_from(signature_slot).where(*here)):
+        raise StaleDecisionError(case=str(entry.case))
 
 
 def _ends(ports: Ports, case: Case) -> int:

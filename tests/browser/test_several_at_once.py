@@ -19,6 +19,7 @@ def test_a_second_signature_is_refused_to_the_same_person_and_given_by_another(
     assert ward.board(case).waits_for_second(ward.hospital.now())
     desk.go(f"/record?case={case}")
     desk.heading("Signed, not in force: waits for a second person")
+    desk.page.wait_for_load_state("networkidle")  # the button that saves the receipt asks whether it can
     desk.link("act as approver").click()
     desk.link("Second signature").click()
     desk.link("Open the record of Halvorstad").click()

@@ -102,6 +102,10 @@ class Ward:
         entries = self.hospital.ports.store.entries(case=case)
         return [one.kind for one in entries if one.kind not in ("case.viewed", "case.opened")]
 
+    def failures(self) -> int:
+        """How often somebody failed to prove who they are."""
+        return sum(one.kind == "auth.failed" for one in self.hospital.ports.store.entries())
+
     def size(self) -> int:
         return self.hospital.ports.board.refresh().size
 

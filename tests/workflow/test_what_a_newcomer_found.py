@@ -99,3 +99,16 @@ def test_the_audit_finds_a_signature_by_record_number_and_a_patient_by_hospital_
         found = day.hospital.audit(auditor.person, Filter(text=text)).entries
         assert found, text
         assert {one["subject"] for one in found} == {day.case(case).subject}
+
+
+def test_a_signature_at_the_last_moment_is_not_ended_as_not_reviewed(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    marlow, case = day.sign_in(), day.cases[FLAGGED]
+    decided = day.decide(marlow, case)
+    before = day.case(case)
+    day.sign(marlow, case, decided)
+    with monkeypatch.context() as patched:  # what a clock tick sees that read the board a moment before the signature
+        patched.setattr(type(before), "is_closed", lambda self, now: self.id != case)
+        day.clock.pass_(hours=100)
+        day.hospital.catch_up()
+    assert not day.case(case).expired
+    assert "recommendation.expired" not in [one.kind for one in day.hospital.ports.store.entries(case=case)]
