@@ -95,7 +95,7 @@ def who_again(here: Visit, place: str) -> tuple[str | None, str]:
 def trying(place: str, password: str) -> None:
     """Count a try at a place. Without a password there is none: a second click finds the field empty already."""
     if not password:
-        st.session_state[f"{place}-problem"] = t("Enter your password.")
+        st.session_state.setdefault(f"{place}-problem", t("Enter your password."))
         st.rerun()
     st.session_state[f"{place}-tries"] = st.session_state.get(f"{place}-tries", 0) + 1
 

@@ -10,6 +10,7 @@ from cdss.workflow.quality.parts import count, percent, words
 
 MOST = 9
 MOST_CODES = 3
+MOST_PLACES = 3
 _SERIOUS = 0.01  # a reason that puts aside this share of all resources is worth a line
 _LOST = 0.05
 _SHIFTED = 0.5
@@ -28,11 +29,12 @@ def first_lines(report: Mapping[str, Any]) -> list[str]:
 
 
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:
-    for block in report["source_blocked"]:
+    if blocked := report["source_blocked"]:
+        places = ", ".join(_code(block["source"]) for block in blocked[:MOST_PLACES])
+        more = f" and {count(len(blocked) - MOST_PLACES)} more" if len(blocked) > MOST_PLACES else ""
         yield (
-            f"<b>The source is incomplete</b> at {_code(block['source'])}: {words(block['message'])}. No "
-            f"score is given "
-            "from it until that part is fetched again."
+            f"<b>The source is incomplete</b> at {places}{more}: {words(blocked[0]['message'])}. No score is "
+            "given from it until that is fetched again."
         )
     errors = {finding["reason"]: finding for finding in report["findings"] if finding["severity"] == "error"}
     for reason in FIRST:

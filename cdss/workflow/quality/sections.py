@@ -12,7 +12,6 @@ from cdss.workflow.quality.parts import (
     count,
     history,
     month,
-    number,
     outcome_bar,
     part_of,
     percent,
@@ -80,7 +79,7 @@ def models_section(report: Report) -> str:
             f"{model['model']} {model['version']}: patients with anything a feature could read",
             head,
             rows,
-            right=(3, 4),
+            right=(3, 4, 5),
         )
     return (
         '<p class="quiet">At any time in the source. What a model sees at its index time, within its look-back, is '
@@ -174,7 +173,7 @@ def patients_section(report: Report) -> str:
     rows.append(["named by events, without a Patient resource", zero(people["named_by_events_only"]), ""])
     days = stays["days"]
     length = (
-        f"Of those that ended, the median lasted {number(days['median'])} days, the longest {number(days['maximum'])}. "
+        f"Of those that ended, the median lasted {days['median']:.1f} days, the longest {days['maximum']:.1f}. "
         if days
         else ""
     )
@@ -224,7 +223,11 @@ def findings_section(report: Report) -> str:
         '<p class="quiet">Error: something could not be used. Note: it was used, or nothing was lost. The place and '
         "the words are those of the first.</p>"
         + table(
-            "Findings", ("reason", "severity", "number", "first place", "element", "what it says"), rows, right=(2,)
+            "Findings",
+            ("reason", "severity", "number", "first place", "element", "what it says"),
+            rows,
+            right=(2,),
+            kind="places",
         )
         + (f"<p>What forbids a score: {blocked}.</p>" if blocked else "")
     )
