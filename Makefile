@@ -41,7 +41,7 @@ SEED ?= 1
 	@touch $@
 
 fuzz: .venv-fuzz/.stamp
-	@for target in reader units lines; do \
+	@for target in reader alike units lines; do \
 		echo "Fuzzing $$target: $(RUNS) inputs ..."; \
 		.venv-fuzz/bin/python tests/fuzz/run.py $$target .fuzz/$$target -runs=$(RUNS) -seed=$(SEED) || exit 1; \
 	done

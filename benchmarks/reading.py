@@ -42,15 +42,18 @@ PYRATE = (
 )
 SCRIPTS = {
     "UTF-8 scan": (HEAD + LINES + CLOCK + "raw.decode()\n" + TOLD, True),
-    "orjson, bare parse": (HEAD + LINES + "import orjson\n" + CLOCK + "for line in lines: orjson.loads(line)\n" + TOLD, True),
+    "orjson, bare parse": (
+        HEAD + LINES + "import orjson\n" + CLOCK + "for line in lines: orjson.loads(line)\n" + TOLD, True,
+    ),
     "cdss": (
-        HEAD + LINES + "import cdss\ncdss.read(sys.argv[3])\n" + CLOCK + "record = cdss.read(path)\n" + TOLD
+        HEAD + LINES + "import cdss\ncdss.read(sys.argv[3])\ndel raw\n" + CLOCK + "record = cdss.read(path)\n" + TOLD
         + "assert record.counts.used == len(lines), record.counts\n", True,
     ),
     "fhir.resources, loop": (
         HEAD + LINES + "from fhir.resources.R4B.observation import Observation\n" + CLOCK + "for line in lines:\n"
         "    found = Observation.model_validate_json(line)\n"
-        "    row = found.id, found.subject.reference, found.effectiveDateTime, found.code.coding[0].code\n" + TOLD, False,
+        "    row = found.id, found.subject.reference, found.effectiveDateTime, found.code.coding[0].code\n" + TOLD,
+        False,
     ),
     "fhir-pyrate, FHIR paths": (PYRATE + f", fhir_paths={PATHS})\n" + TOLD, False),
     "fhir-pyrate, flatten_data": (PYRATE + ")\n" + TOLD, False),

@@ -26,6 +26,8 @@ _TITLES = {"cdss", "Sign in · cdss"}
 _UNREACHED = {
     ".axis .b3": "a release with four bands; the shipped one has three",
     '[data-testid="stHtml"] .both-sides li.none': "an estimate for which nothing recorded speaks",
+    ".round.stop": "a receipt whose proof fails",
+    '[data-testid="InputInstructions"]': "drawn while somebody types",
     "span.missing": "a value not measured among the eight that move the machine most",
 }
 _MATCHED = """selectors => selectors.filter(one => document.querySelector(one))"""

@@ -10,6 +10,9 @@ from typing import Any
 
 _WORD = re.compile(r'^"((?:[^"\\]|\\.)*)"$', re.MULTILINE)
 _RAW = re.compile(r'"@@([^"@]*)@@"')
+_TOKEN = re.compile(rb'"[^"]*"|-?\d[\d.eE+-]*|[{}\[\],:]')
+_BYTES = [bytes([code]) for code in b'"\\,:{}[] \t\r\x00\x1f\x7f\x80\xff/|0159.-+eEnTZ'] + [b"\\u0041", b"\xe2\x80\xa8"]
+_MOST_LINES = 12
 _HERE = Path(__file__).parent
 
 
@@ -120,6 +123,32 @@ def mutate_reader(data: bytes, rng: Random) -> bytes | None:
             return None
         lines[place] = changed
     return head + b"\n".join(lines)
+
+
+def mutate_alike(data: bytes, rng: Random) -> bytes:
+    """Lines of one shape with one text of one line changed, or the same text of all of them."""
+    lines = data.split(b"\n")
+    place, act = rng.randrange(len(lines)), rng.random()
+    line = lines[place]
+    tokens = list(_TOKEN.finditer(line))
+    if act < 0.15 or not tokens:
+        lines.insert(rng.randrange(len(lines) + 1), line)
+        if len(lines) > _MOST_LINES:
+            del lines[rng.randrange(len(lines))]
+        return b"\n".join(lines)
+    found = rng.choice(tokens)
+    old = found.group()
+    if act < 0.5:
+        at = rng.randrange(len(old) + 1)
+        new = old[:at] + rng.choice(_BYTES) + old[at + rng.randrange(2) :]
+    elif act < 0.75:
+        new = _written(rng.choice([*JUNK, *WORDS]), rng)
+    else:
+        new = rng.choice(tokens).group()
+    if rng.random() < 0.4:
+        return data.replace(old, new)  # every line alike again, in another shape
+    lines[place] = line[: found.start()] + new + line[found.end() :]
+    return b"\n".join(lines)
 
 
 def mutate_units(data: bytes, rng: Random) -> bytes:

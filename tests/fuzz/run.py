@@ -14,16 +14,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 with atheris.instrument_imports(include=["cdss", "ucumvert"]):
     from targets import TARGETS
 
-from mutate import mutate_reader, mutate_units
+from mutate import mutate_alike, mutate_reader, mutate_units
 from seeds import write_seeds
 
 BLIND = 0.15  # how often libFuzzer's own mutation has its way
 LIMITS = ("-max_len=8192", "-timeout=30", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=0")
-DICTIONARIES = {"reader": "fhir.dict", "units": "units.dict"}
+DICTIONARIES = {"reader": "fhir.dict", "alike": "fhir.dict", "units": "units.dict"}
 
 
 def _mutator(target: str):
-    change = {"reader": mutate_reader, "units": mutate_units}[target]
+    change = {"reader": mutate_reader, "units": mutate_units, "alike": mutate_alike}[target]
 
     def mutate(data: bytes, max_size: int, seed: int) -> bytes:
         rng = Random(seed)

@@ -105,6 +105,21 @@ def _reader() -> list[bytes]:
     return found
 
 
+def _alike() -> list[bytes]:
+    """Some lines of one shape each: the second makes a template, the rest are read by it."""
+    found = []
+    for one in RESOURCES[2:]:
+        copies = [
+            _bytes({**one, "id": f"{one.get('id')}{number}"}).replace(b"T18:10", b"T18:1%d" % number)
+            for number in range(6)
+        ]
+        found += [b"\n".join(copies), b"\n".join([_bytes(PATIENT), *copies[:3], copies[0], *copies[3:]])]
+    for value in (b"3.9", b"-3.9", b"400", b"0"):
+        line = _bytes(_result("k", valueQuantity=_quantity(7, "mmol/L"), issued="2025-09-03T18:30:00Z"))
+        found.append(b"\n".join([line, line, line.replace(b'"value":7', b'"value":' + value), line]))
+    return found
+
+
 def _units() -> list[bytes]:
     said = [
         (UCUM, "mg/dL", "mg/dL"), (UCUM, "umol/L", ""), ("", "", "mmHg"), (UCUM, "[degF]", "F"), (UCUM, "10*3/uL", ""),
@@ -129,7 +144,7 @@ def _lines() -> list[bytes]:
 
 def seeds(target: str) -> list[bytes]:
     """Inputs to start from, and those that once broke something."""
-    made = {"reader": _reader, "units": _units, "lines": _lines}[target]()
+    made = {"reader": _reader, "units": _units, "lines": _lines, "alike": _alike}[target]()
     return made + [path.read_bytes() for path in sorted(FOUND.glob(f"{target}-*"))]
 
 

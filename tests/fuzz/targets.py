@@ -16,8 +16,10 @@ from typing import Any
 
 from cdss.errors import CdssError
 from cdss.fhir import files
+from cdss.fhir.alike import Alike
 from cdss.fhir.census import read_counted
-from cdss.fhir.files import read_lines, source_of
+from cdss.fhir.files import Source, read_lines, source_of
+from cdss.fhir.read import read
 from cdss.units import analytes, convert, read_unit
 from cdss.workflow.quality import quality_page, quality_report
 
@@ -132,6 +134,29 @@ def _count(document: Any) -> int:
     return found
 
 
+def check_alike(data: bytes) -> None:
+    """Read NDJSON by templates and line by line in full: nothing may differ, not even a message."""
+    source = source_of(data, "input.ndjson")
+    fast = _outcome(source)
+    take = Alike.take
+    Alike.take = lambda self, place, line: False  # no line is ever found alike
+    try:
+        full = _outcome(source)
+    finally:
+        Alike.take = take
+    for one, other in zip(fast, full, strict=True):
+        assert one == other, "a template reads otherwise"
+
+
+def _outcome(source: Source) -> tuple[Any, ...]:
+    try:
+        record = read(source)
+    except CdssError as error:
+        _check_error(error)
+        return (str(error), None, None, None, None)
+    return record.counts, record.rejections, record.patients, record.blocked, list(record.events)
+
+
 def check_unit(data: bytes) -> None:
     """Read a unit: number of the analyte, system, code and text, parted by NUL; an empty part is absent."""
     number, *parts = data.split(b"\0")
@@ -180,4 +205,9 @@ def check_lines(data: bytes) -> None:
     assert found == [(number, line) for number, line in expected if line]
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"reader": check_reader, "units": check_unit, "lines": check_lines}
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "reader": check_reader,
+    "alike": check_alike,
+    "units": check_unit,
+    "lines": check_lines,
+}

@@ -68,7 +68,8 @@ def _said(one: Mapping[str, Any], fact: Mapping[str, Any]) -> str:
         return f"{label}: <b>{show_text(one['value'])}</b>."
     value, unit, _ = shown_value(fact)
     word = f", {say(fact['word'])}" if fact["word"] else ""
-    return f"{label} <b>{show_text(value)}</b> <span class='unit'>{show_text(unit)}</span>{word}."
+    measured = f"<b>{show_text(value)}</b>" + (f" <span class='unit'>{show_text(unit)}</span>" if unit else "")
+    return f"{label} {measured}{word}."
 
 
 def _below(fact: Mapping[str, Any], now: int) -> str:
