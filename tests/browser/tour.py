@@ -71,8 +71,7 @@ def clinician(desk: Desk, scene: Scene) -> Iterator[str]:
     desk.button("Continue to signing").click()
     desk.sees("A deferral needs a time and what for.")
     yield "defer"
-    desk.choose("Your decision", "Not applicable to this patient")
-    desk.still()
+    desk.open(scene.open)
     desk.page.get_by_text("Report a problem with this score").click()
     desk.sees("What looks wrong?")
     yield "report"
