@@ -200,7 +200,9 @@ def read_machine(stored: StoredRelease, features: int) -> Machine:
     """
     place = stored.path.name
     try:
-        if not stored.files["model.ubj"].startswith(b"{"):  # XGBoost's parser ends the process on an empty file
+        trees = stored.files["model.ubj"]
+        # XGBoost's parser ends the process on an empty file, and reads on beyond the end of one that was cut.
+        if not (trees.startswith(b"{") and trees.endswith(b"}")):
             raise ValueError
         booster = xgboost.Booster()
         booster.load_model(bytearray(stored.files["model.ubj"]))

@@ -458,7 +458,9 @@ def expire(ports: Ports) -> int:
                 idem=f"expire:{case.id}:{case.version}", expects=case.version,
             )  # fmt: skip
             with suppress(StaleDecisionError):  # somebody acted at this very moment: then nothing has expired
-                ports.store.append(draft, also=_unless_signed)
+                # A deferral that is due again was signed long ago: that signature ends no review.
+                again = case.is_due_again(now) and case.is_signed(Kind.SIGNOFF_SIGNED)
+                ports.store.append(draft, also=None if again else _unless_signed)
                 ended += 1
     return ended
 
