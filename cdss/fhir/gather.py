@@ -256,7 +256,7 @@ class Gatherer:
 
     def _note_contained(self, contained: object) -> None:
         parts = contained if isinstance(contained, list) else [contained]
-        if any(isinstance(part, dict) and part.get("resourceType") in _EVENT_TYPES for part in parts):
+        if any(isinstance(part, dict) and str(part.get("resourceType")) in _EVENT_TYPES for part in parts):
             message = "a resource inside this one has no identity of its own and is not read"
             self.notes.note("contained", "contained-not-read", message)
 
