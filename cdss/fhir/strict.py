@@ -64,6 +64,8 @@ def read_strict(raw: bytes) -> object:
         slow = json.loads(raw, object_pairs_hook=_no_name_twice, parse_float=msgspec.Raw, parse_int=_whole)
     except (_NameTwice, RecursionError) as error:
         raise _first_fault(raw) from error
+    except ValueError as error:  # the fault lies behind a number that the fast path gave up at
+        raise _not_utf8(raw) or _first_fault(raw) from error
     return slow if value is None else value
 
 
