@@ -338,7 +338,7 @@ def says_incomplete(outcome: Mapping[str, Any]) -> bool:
     """Whether a server says that it did not send everything."""
     issues = outcome.get("issue")
     return any(
-        isinstance(issue, dict) and issue.get("severity") in _SEVERE and issue.get("code") in _INCOMPLETE
+        isinstance(issue, dict) and issue.get("severity") in _SEVERE and str(issue.get("code")) in _INCOMPLETE
         for issue in (issues if isinstance(issues, list) else ())
     )
 

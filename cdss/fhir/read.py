@@ -315,7 +315,7 @@ def _scope(entries: Sequence[object]) -> Scope:
         if not isinstance(entry, dict):
             continue
         url, resource = entry.get("fullUrl"), entry.get("resource")
-        if not isinstance(url, str) or not isinstance(resource, dict):
+        if not isinstance(url, str) or not url or not isinstance(resource, dict):
             continue
         kind, own_id = resource.get("resourceType"), resource.get("id")
         if not isinstance(own_id, str):

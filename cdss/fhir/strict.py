@@ -61,7 +61,14 @@ def read_strict(raw: bytes) -> object:
         if encoded == raw or encoded == msgspec.json.format(raw, indent=-1):
             return value
     try:
-        slow = json.loads(raw, object_pairs_hook=_no_name_twice, parse_float=msgspec.Raw, parse_int=_whole)
+        slow = json.loads(
+            raw,
+            object_pairs_hook=_no_name_twice,
+            parse_float=msgspec.Raw,
+            parse_int=_whole,
+            parse_constant=_no_constant,
+        )
+        _encode(slow)  # half a surrogate pair is no text
     except (_NameTwice, RecursionError) as error:
         raise _first_fault(raw) from error
     except ValueError as error:  # the fault lies behind a number that the fast path gave up at
@@ -78,6 +85,10 @@ def _no_name_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) != len(pairs):
         raise _NameTwice
     return found
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(text)  # NaN and the infinities, which JSON does not have
 
 
 def _whole(text: str) -> int | msgspec.Raw:

@@ -42,7 +42,7 @@ SPECIAL = {
 # Codes of clinical use have some 30 characters at most. The parser is cubic in the length; 10*999999999 has a billion
 # digits.
 _CODE = re.compile(r"[!-~]{1,60}")
-_HUGE_EXPONENT = re.compile(r"(?<=[^\d./(){}+-])[+-]?\d{3,}")
+_HUGE_EXPONENT = re.compile(r"(?<=[^\d./(){}+-])[+-]?\d{3,}|\d[+-]\d{3,}")
 
 _LOCK = threading.RLock()  # pint fills caches of its own while it reads
 
