@@ -6,13 +6,15 @@ import struct
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from cdss.fhir.gather import Disposition, Gatherer
-from cdss.fhir.template import TEXT, Kind, Place, Queued, Role, Template, cut, find_places, make_template
+from cdss.fhir.template import QUEUED, TEXT, Kind, Place, Role, Template, cut, find_places, make_template
 from cdss.fhir.times import NO_TIME, read_instants
 from cdss.table import ROW
 
@@ -50,8 +52,9 @@ class _Layout:
             return
         for other in self.examples:
             if other[self.start : self.stop] == literal[self.start : self.stop]:
-                pairs = enumerate(zip(other, literal, strict=True))
-                at = next((at for at, (one, two) in pairs if one != two and one and two), self.start)
+                one, two = np.frombuffer(other, np.uint8), np.frombuffer(literal, np.uint8)
+                apart = np.flatnonzero((one != two) & (one > 0) & (two > 0))
+                at = int(apart[0]) if len(apart) else self.start
                 self.start, self.stop = min(at, self.start) if self.stop else at, max(at + _TELLING, self.stop)
         self.examples[literal] = unpack
         self.unpack = {key[self.start : self.stop]: way for key, way in self.examples.items()}
@@ -65,7 +68,7 @@ class Alike:
         self._seen: dict[int, _Anchors] = {}
         self._layouts: dict[int, _Layout] = {}
         self._layout_count = 0
-        self._queues: dict[Kind, list[Queued]] = {}
+        self._queues: dict[Kind, list[Any]] = {}
         self._queued = 0
         self.give_to(found, in_full)
         self.start_file("")
@@ -99,7 +102,7 @@ class Alike:
             self._keep_layout(line, literals, texts)
         if self._next < 0:
             self._next = len(self._found.sources)
-        template.queue.append((self._next, template, texts, place, line))
+        template.queue += (self._next, template, place, line, *texts)
         self._next += 1
         self._queued += 1
         if self._queued >= _MOST_QUEUED:
@@ -191,7 +194,7 @@ class Alike:
         plan += rest
         self._plan = tuple(plan) if len(plan) <= _LONGEST_PLAN else anchors
 
-    def _read(self, kind: Kind, queue: Sequence[Queued]) -> None:
+    def _read(self, kind: Kind, queue: list[Any]) -> None:
         """Read lines of one kind; those whose texts are not plain are read in full."""
         columns = _Columns(kind, queue)
         plain = columns.check()
@@ -199,10 +202,9 @@ class Alike:
             columns.put(self._found, self._owners)
             return
         for at in np.flatnonzero(~plain).tolist():
-            number, _, _, place, line = queue[at]
-            self._found.reserved = number
-            self._in_full(self._file, place, line)
-        rest = [queue[at] for at in np.flatnonzero(plain).tolist()]
+            self._found.reserved = columns.numbers[at]
+            self._in_full(self._file, columns.places[at], columns.lines[at])
+        rest = list(compress(queue, np.repeat(plain, columns.width).tolist()))
         if rest:
             columns = _Columns(kind, rest)
             columns.check()
@@ -212,15 +214,19 @@ class Alike:
 class _Columns:
     """Lines of one kind, column by column."""
 
-    def __init__(self, kind: Kind, queue: Sequence[Queued]) -> None:
-        self.kind = kind
-        self.numbers, self.templates, texts, _, self.lines = zip(*queue, strict=True)
-        self.texts: list[tuple[bytes, ...]] = list(zip(*texts, strict=True))
-        self.size = len(queue)
+    def __init__(self, kind: Kind, queue: list[Any]) -> None:
+        self.kind, self.width = kind, QUEUED + len(kind.roles)
+        columns = [queue[at :: self.width] for at in range(self.width)]
+        self.numbers: list[int] = columns[0]
+        self.templates: list[Template] = columns[1]
+        self.places: list[int] = columns[2]
+        self.lines: list[bytes] = columns[3]
+        self.texts: list[list[bytes]] = columns[QUEUED:]
+        self.size = len(self.numbers)
         self.effective = self.known = np.zeros(0, np.int64)
         self.values: list[NDArray[np.float64]] = []
 
-    def column(self, role: int) -> tuple[bytes, ...]:
+    def column(self, role: int) -> Sequence[bytes]:
         """What stands at the place of a role in each line; nothing, where the kind has no such place."""
         place = self.kind.place(role)
         return self.texts[place] if place >= 0 else ()
@@ -253,6 +259,7 @@ class _Columns:
         values = []
         for at, (template, text) in enumerate(zip(self.templates, self.texts[place], strict=True)):
             rule = template.rules[event]
+            assert rule is not None, "its number has a place"
             value = rule.values.get(text)
             if value is None and (value := rule.read(text)) is None:
                 value, plain[at] = 0.0, False

@@ -91,7 +91,7 @@ class Parts:
         progress: Callable[[int], Any] = lambda size: None,
     ) -> None:
         self.source, self.count = source, count
-        self._index_time, self._strict, self._code_map, self._progress = index_time, strict, code_map, progress
+        self.index_time, self._strict, self._code_map, self._progress = index_time, strict, code_map, progress
         self.blocked: list[Block] = []
         self.unissued: Counter[str] = Counter()
         self._folder: Path | None = None
@@ -124,7 +124,7 @@ class Parts:
             self.unissued.update(reader.found.notes.issued_missing)
             reader.found.notes.issued_missing.clear()
             yield settle(
-                reader.found, self.source.place, blocked=self.blocked, subject=None, index_time=self._index_time,
+                reader.found, self.source.place, blocked=self.blocked, subject=None, index_time=self.index_time,
                 closed=False, beside=beside,
             )  # fmt: skip
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, convert
@@ -35,6 +36,7 @@ _INERT = frozenset(
     "identifier basedOn partOf category performer interpretation note bodySite method specimen device "  # noqa: SIM905
     "referenceRange hasMember derivedFrom extension".split()
 )
+QUEUED = 4  # what stands before the texts of a line in a queue
 _MARK = 86_420_135_791_000  # what no export holds
 TEXT = bytes(code for code in range(32, 127) if code not in b'"\\')
 
@@ -91,8 +93,10 @@ class Kind:
 class Template:
     """What lines alike have in common: their kind, and their events but for whose, when and how much.
 
-    `unissued` is the key that a missing `issued` is counted under; `packed` are the events as the buffer that is
-    `bound` packs them.
+    `queue` holds the lines of its kind that wait to be read, one behind the other: number among the resources,
+    template, number in the file, the line, and the texts at its places. A line is no object of its own there, so that
+    the garbage collector has nothing to look at. `unissued` is the key that a missing `issued` is counted under;
+    `packed` are the events as the buffer that is `bound` packs them.
     """
 
     kind: Kind
@@ -101,12 +105,7 @@ class Template:
     unissued: str
     packed: tuple[bytes, ...] = ()
     bound: object = None
-    queue: list[Queued] = field(default_factory=list)
-
-
-# A line that waits to be read: its number among the resources, its template, what stands at its places, its number in
-# the file, and itself.
-Queued = tuple[int, Template, tuple[bytes, ...], int, bytes]
+    queue: list[Any] = field(default_factory=list)
 
 
 def make_template(

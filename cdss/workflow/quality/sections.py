@@ -173,7 +173,7 @@ def patients_section(report: Report) -> str:
     rows.append(["named by events, without a Patient resource", zero(people["named_by_events_only"]), ""])
     days = stays["days"]
     length = (
-        f"Of those that ended, the median lasted {days['median']:.1f} days, the longest {days['maximum']:.1f}. "
+        f"Of those that ended, the median lasted {days['median']:.2f} days, the longest {days['maximum']:.1f}. "
         if days
         else ""
     )
