@@ -31,9 +31,13 @@ new MutationObserver(changes => { for (const one of changes) for (const node of 
     if (failed || node.textContent?.includes('This page failed')) console.error('page failed: ' + node.textContent);
 } }).observe(document, {childList: true, subtree: true});
 """
+# Between a run and the one it asks for there is a moment without either, so stillness has to last.
 _STILL = """() => {
-    const app = document.querySelector('[data-testid=stApp]');
-    return app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED';
+    const app = document.querySelector('[data-testid=stApp]')?.dataset;
+    const still = app && app.testScriptState === 'notRunning' && app.testConnectionState === 'CONNECTED'
+        && !document.querySelector('[data-stale=true]');
+    window.stillSince = still ? window.stillSince ?? performance.now() : null;
+    return still && performance.now() - window.stillSince > 120;
 }"""
 
 
@@ -105,8 +109,8 @@ class Desk:
 
     def still(self) -> None:
         """Wait until the page is drawn: the script has ended and nothing is left of an older run."""
+        self.page.evaluate("() => { window.stillSince = null }")
         self.page.wait_for_function(_STILL)
-        expect(self.page.locator("[data-stale=true]")).to_have_count(0)
 
     def is_dark(self) -> bool:
         return bool(self.page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches"))

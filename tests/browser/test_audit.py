@@ -75,7 +75,7 @@ def test_a_tampered_ledger_is_said_broken_and_nothing_can_be_signed_any_more(
     by = ward.sign_in("altamira")
     ward.decide(by, flagged)
     clinician = sit_down("altamira", at=ward)
-    clinician.open(flagged)
+    clinician.open(flagged)  # a deep link is the first page that this server ever draws
     clinician.heading("You are about to sign this")
     broken = 9
     flip_a_byte(ward, broken)

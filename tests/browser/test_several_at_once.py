@@ -59,7 +59,7 @@ def test_a_second_tab_with_another_patient_is_locked(ward: Ward, sit_down: Calla
     expect(other.button("Continue to signing")).to_have_count(0)
     other.button("Work on this patient instead").click()
     other.step("Decide")
-    desk.accept()
+    desk.group("Your decision").get_by_text(re.compile("^Accept: ")).click()
     desk.sees("Another patient is open in a second tab.")
     expect(desk.button("Note it, without a signature")).to_have_count(0)
     assert ward.board(first).decided is None

@@ -27,7 +27,7 @@ def page() -> None:
     clear_desk(here)
     rows = here.hospital.worklist(here.person)
     places = sorted({row.patient["ward"] for row in rows if row.patient["ward"]})
-    top, filters = st.columns([58, 42], vertical_alignment="bottom")
+    top, filters = st.columns([52, 48], vertical_alignment="bottom")
     with filters, st.container(horizontal=True, horizontal_alignment="right", key="worklist-filters"):
         whose = st.segmented_control(
             t("Whose"), ["Mine", *places, "All"], key="worklist-whose", format_func=t, bind="query-params",

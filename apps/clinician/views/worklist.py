@@ -92,6 +92,8 @@ def _short(reason: Mapping[str, str]) -> tuple[str, str]:
     known = {
         "required-missing": (t("{what}: nothing usable in the last 24 h"), t("Measure it, or mend the record")),
         "too-many-missing": (t("Too many values are missing"), t("Measure some of them")),
+        "deceased": (t("The patient is recorded as having died"), t("No number is meant for this patient")),
+        "comfort-care": (t("Care is for comfort only"), t("No number is meant for this patient now")),
         "not-eligible": (t("{what}: outside the model’s population"), t("No number is meant for this patient now")),
     }
     why, help_ = known.get(reason["code"], (reason["message"][:1].upper() + reason["message"][1:], reason["remedy"]))
