@@ -21,9 +21,8 @@ from cdss.fhir.concept import keys_of
 from cdss.fhir.elements import RESOURCE_TYPES
 from cdss.fhir.files import Source, SourceFile, open_source, read_document, read_lines
 from cdss.fhir.gather import Disposition
-from cdss.fhir.read import _Reader
+from cdss.fhir.read import read_traced
 from cdss.fhir.schema import CodeableConcept
-from cdss.fhir.settle import settle
 from cdss.record import Census, PatientRecord, Sent
 from cdss.units import analytes
 
@@ -93,34 +92,12 @@ def read_counted(
         As `read` does.
     """
     source = path if isinstance(path, Source) else open_source(path)
-    reader, ends = _Reader(source, strict, progress), []
-    if code_map is not None:
-        reader.found.notes.code_map = code_map
-        reader.found.rejections.extend(code_map.ignored)
-    for file in source.files:
-        try:
-            reader.read_file(file)
-        except InputRefusedError as error:
-            if not source.is_directory:
-                raise
-            reader.refuse_file(file, error)
-        ends.append(len(reader.found.sources))
-    for place in reader.found.incomplete:
-        reader.block(place, "the server says that it did not send everything")
-    record = settle(
-        reader.found,
-        source.place,
-        blocked=reader.blocked,
-        subject=None,
-        index_time=index_time,
-        closed=reader.is_one_bundle,
-    )
+    record, trace = read_traced(source, index_time=index_time, strict=strict, code_map=code_map, progress=progress)
     resources: Counter[tuple[str, str, str]] = Counter()
-    names, dispositions, start = reader.found.sources, reader.found.dispositions, 0
-    for file, end in zip(source.files, ends, strict=True):
-        for name, number in zip(names[start:end], dispositions[start:end], strict=True):
+    stops = [start for _, start, _ in trace.spans[1:]] + [len(trace.names)]
+    for (file, start, _), stop in zip(trace.spans, stops, strict=True):
+        for name, number in zip(trace.names[start:stop], trace.dispositions[start:stop], strict=True):
             resources[file.name, _type_of(name), _OUTCOMES[number]] += 1
-        start = end
     return replace(record, census=_Survey(code_map).over(source, resources))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
+from cdss.codes.display import contradicts
 from cdss.domain.coding import LOINC, loinc_check_digit_holds
 from cdss.domain.event import Severity
 from cdss.fhir.finding import Notes, PutAside
@@ -56,8 +57,14 @@ def _keys(codings: tuple[Coding, ...], code_map: CodeMap | None) -> tuple[tuple[
                 "loinc-check-digit",
                 "a code is no LOINC code: its check digit is wrong. Correct it at the source",
             )
-        elif f"{system}|{code}" not in keys:
-            keys.append(f"{system}|{code}")
+        else:
+            if f"{system}|{code}" not in keys:
+                keys.append(f"{system}|{code}")
+            if system == LOINC and isinstance(coding.display, str) and contradicts(code, coding.display):
+                reason, message = (
+                    "display-contradicts-code",
+                    "the display names another measurement or specimen than the code, which is what counts",
+                )
     return tuple(keys) if code_map is None else code_map.extended(keys), reason, message
 
 

@@ -14,7 +14,16 @@ from msgspec import UNSET, convert
 from cdss.domain.event import Rejection, Severity
 from cdss.fhir.clinical import ACTIVITIES, read_activity, read_condition, read_encounter, read_patient
 from cdss.fhir.concept import read_codes
-from cdss.fhir.elements import RESOURCE_TYPES, shown_name, type_meant, unknown_elements
+from cdss.fhir.elements import (
+    RESOURCE_TYPES,
+    TURNING,
+    is_foreign,
+    names_other_version,
+    other_version,
+    shown_name,
+    type_meant,
+    unknown_elements,
+)
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.observation import read_observation
 from cdss.fhir.reference import BY_IDENTIFIER, ID, Scope, base_of, patient_of, resolve
@@ -66,7 +75,9 @@ class Gatherer:
     `sources`, `dispositions`, `subjects` and `contents` (a hash of the content within this process, 0 where none is
     compared) are columns of the resources; `versions` has the versionId and lastUpdated of those that have one, and
     `of_type` the numbers of those of a type that others depend on. `claims` has the system and value of an identifier
-    that stands beside the reference to a subject; `incomplete` is where a server says that data is missing.
+    that stands beside the reference to a subject; `incomplete` is where a server says that data is missing, `foreign`
+    where one says that it speaks another version of FHIR; `links` has the number of a Patient that links to another,
+    whom it names, and the type of the link.
     """
 
     strict: bool = False
@@ -89,6 +100,8 @@ class Gatherer:
     encounter_references: dict[str, array[int]] = field(default_factory=dict)
     claims: dict[int, tuple[str, str]] = field(default_factory=dict)
     incomplete: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    links: list[tuple[int, str, str]] = field(default_factory=list)
     reserved: int = -1
 
     def enter(self, source: str, disposition: Disposition, subject: str | None = None) -> int:
@@ -185,9 +198,13 @@ class Gatherer:
             for row in rows:
                 self.buffer.add(subject, number, row)
 
+    def is_current(self, number: int) -> bool:
+        """Whether a resource was not found to be superseded, a duplicate or deleted."""
+        return self.contents[number] != _OUT
+
     def is_live(self, number: int) -> bool:
-        """Whether a resource was neither put aside nor found to be superseded, a duplicate or deleted."""
-        return self.dispositions[number] != Disposition.PUT_ASIDE and self.contents[number] != _OUT
+        """Whether a resource is current and was not put aside."""
+        return self.dispositions[number] != Disposition.PUT_ASIDE and self.is_current(number)
 
     def drop(self, number: int) -> None:
         """Mark a resource as superseded, a duplicate or deleted."""
@@ -201,6 +218,10 @@ class Gatherer:
                 self.incomplete.append(self.sources[number])
             message = "the server reported a problem among the data"
             self.reject(number, self.sources[number], "", "operation-outcome", message, Severity.NOTE)
+        elif name == "CapabilityStatement" and is_foreign(document.get("fhirVersion")):
+            self.foreign.append(self.sources[number])
+            message = "the server speaks another version of FHIR than R4; export from its R4 endpoint"
+            self.reject(number, self.sources[number], "fhirVersion", "not-r4", message)
         elif name not in RESOURCE_TYPES:
             meant = type_meant(name)
             message = (
@@ -223,11 +244,11 @@ class Gatherer:
             self._keep_version(number, source, document)
         if name == "Patient":
             self.subjects[number] = source
+            if not source.startswith("Patient/"):
+                raise PutAside("id", "id-missing", "a Patient without an id: nothing can say that it is theirs")
         for element in unknown_elements(name, document):
-            message = f"{name} has no such element in FHIR R4: misspelt, or from another version of FHIR"
-            if name == "Patient" and element.lower().startswith(("deceased", "_deceased")):
-                raise PutAside(element, "element-unknown", message)
-            self.notes.note(element, "element-unknown", message)
+            self._note_element(name, element)
+        self._note_profiles(document.get("meta"))
         if "contained" in document:
             self._note_contained(document["contained"])
         modifier = next((key for key in ("modifierExtension", "implicitRules") if key in document), None)
@@ -243,6 +264,22 @@ class Gatherer:
         except msgspec.ValidationError as error:
             raise _decode_fault(error) from error
         return self._read(number, name, resource, scope, base_of(full_url, source), modifier or "")
+
+    def _note_element(self, name: str, element: str) -> None:
+        reason = "element-unknown"
+        message = f"{name} has no such element in FHIR R4: misspelt, or from another version of FHIR"
+        if version := other_version(name, element):
+            reason, message = "not-r4", f"{name} has this element in FHIR {version} and not in R4; export it as R4"
+        death = name == "Patient" and element.lower().startswith(("deceased", "_deceased"))
+        if death or (reason == "not-r4" and element.removeprefix("_") in TURNING):
+            raise PutAside(element, reason, message)
+        self.notes.note(element, reason, message)
+
+    def _note_profiles(self, meta: object) -> None:
+        profiles = meta.get("profile") if isinstance(meta, dict) else None
+        if isinstance(profiles, list) and any(map(names_other_version, profiles)):
+            message = "it says that it follows another version of FHIR, but was read as R4; export it as R4"
+            self.notes.note("meta.profile", "not-r4", message)
 
     def _keep_version(self, number: int, source: str, document: Mapping[str, Any]) -> None:
         self.contents[number] = hash(_encode(document)) or 1
@@ -268,6 +305,7 @@ class Gatherer:
             subject = self.sources[number]
             self.patients[number] = read_patient(resource, subject, modifier, notes)
             self.dispositions[number] = Disposition.USED
+            self._keep_links(number, resource, scope, own_base)
             for identifier in resource.identifier:
                 self.identifiers.setdefault(f"{identifier.system}|{identifier.value}", set()).add(subject)
             return []
@@ -304,6 +342,14 @@ class Gatherer:
             self.pending.append(Pending(number, name, resource, medication))
             return []
         return read_activity(resource, ACTIVITIES[name], (), notes)
+
+    def _keep_links(self, number: int, patient: Patient, scope: Scope, own_base: str | None) -> None:
+        for link in patient.link:
+            try:
+                other = resolve(link.other, "link", scope, own_base)
+            except PutAside:
+                continue  # the link forbids a score of this patient all the same
+            self.links.append((number, other, link.type if isinstance(link.type, str) else ""))
 
     def _keep_encounter(self, number: int, reference: object, scope: Scope, own_base: str | None) -> str:
         if not isinstance(reference, Reference):

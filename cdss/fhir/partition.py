@@ -14,6 +14,7 @@ import zlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ from cdss.errors import InputRefusedError
 from cdss.fhir.files import Source, SourceFile, read_lines
 from cdss.fhir.finding import PutAside
 from cdss.fhir.gather import READ, Gatherer
-from cdss.fhir.read import _Reader, no_resource
+from cdss.fhir.read import Reader, no_resource
 from cdss.fhir.reference import BY_IDENTIFIER, ID, Scope, patient_of, resolve
-from cdss.fhir.schema import Identifier, Reference
+from cdss.fhir.schema import Identifier, PatientLink, Reference
 from cdss.fhir.settle import Beside, medications_of, settle
 from cdss.fhir.strict import StrictJsonError, read_strict
 from cdss.record import Block, PatientRecord
@@ -42,6 +43,7 @@ _KEPT = 1 << 17  # bytes of a part, or marks, before they are written
 _MOST_OWNERS = 1 << 16
 _BUCKETS = 16
 _NOWHERE = Scope()
+_OF_SERVERS = ("OperationOutcome", "CapabilityStatement")  # what a server says of all its data
 _MARKS = np.dtype([("mark", "<i8"), ("part", "<i2"), ("kind", "<i2")])
 _RESOURCE, _IDENTIFIER, _NAMED = range(3)
 
@@ -52,6 +54,7 @@ class _Head(Struct):
     subject: Raw | UnsetType = UNSET
     encounter: Raw | UnsetType = UNSET
     identifier: Raw | UnsetType = UNSET
+    link: Raw | UnsetType = UNSET
 
 
 _head = msgspec.json.Decoder(_Head).decode
@@ -109,7 +112,7 @@ class Parts:
         """Read one group of parts after another."""
         beside, alike = Beside(has_encounters=self._has_encounters), None
         for number, group in enumerate(self._groups):
-            reader = _Reader(self.source, self._strict, lambda size: None)
+            reader = Reader(self.source, self._strict, lambda size: None)
             reader.found.notes.code_map = self._code_map
             if alike is not None:
                 reader.alike = alike
@@ -128,7 +131,7 @@ class Parts:
                 closed=False, beside=beside,
             )  # fmt: skip
 
-    def _begin(self, reader: _Reader) -> None:
+    def _begin(self, reader: Reader) -> None:
         """Give the first part what belongs to the source and to no line of it."""
         if self._code_map is not None:
             reader.found.rejections.extend(self._code_map.ignored)
@@ -147,7 +150,7 @@ class Parts:
         """
         self._folder = Path(tempfile.mkdtemp(prefix="cdss-parts-"))  # for its owner alone: mode 0700
         splitter = _Splitter(self.source, self.count, self._folder)
-        reader = _Reader(self.source, self._strict, self._progress)  # only for what a refused file blocks
+        reader = Reader(self.source, self._strict, self._progress)  # only for what a refused file blocks
         self._refused: list[tuple[SourceFile, InputRefusedError]] = []
         for number, file in enumerate(self.source.files):
             try:
@@ -158,8 +161,7 @@ class Parts:
                 reader.refuse_file(file, error)
                 self._refused.append((file, error))
         splitter.close()
-        for place in splitter.outcomes.incomplete:
-            reader.block(place, "the server says that it did not send everything")
+        reader.block_by_servers(splitter.outcomes)
         self.blocked, self._has_encounters = reader.blocked, splitter.has_encounters
         self._groups = splitter.groups()
         self._group_of = {part: number for number, group in enumerate(self._groups) for part in group}
@@ -188,7 +190,7 @@ def _stored(folder: Path, part: int, file: int) -> Iterator[tuple[int, bytes]]:
 
 
 class _Splitter:
-    """Gives each line to a part; `outcomes` has read the error reports among them."""
+    """Gives each line to a part; `outcomes` has read what servers say among them."""
 
     def __init__(self, source: Source, count: int, folder: Path) -> None:
         self.source, self.count, self.folder = source, count, folder
@@ -239,7 +241,7 @@ class _Splitter:
         except _FAULTS:
             return place % self.count
         kind, own_id = head.resourceType, _text(head.id)
-        if kind in ("Bundle", "OperationOutcome") or (kind == "Encounter" and not self.has_encounters):
+        if kind in ("Bundle", *_OF_SERVERS) or (kind == "Encounter" and not self.has_encounters):
             self._note(kind, place, line)
         name = f"{kind}/{own_id}" if own_id is not None and ID.fullmatch(own_id) else ""
         if kind == "Medication":
@@ -247,6 +249,7 @@ class _Splitter:
         elif kind == "Patient" and name:
             part = _part_of(name, self.count)
             self._mark_identifiers(head.identifier, part)
+            self._mark_links(head.link, part)
         else:
             owner = self._owner(head.subject)
             part = owner[0] if owner is not None else _part_of(name, self.count) if name else place % self.count
@@ -266,7 +269,7 @@ class _Splitter:
             return
         if kind == "Bundle":
             raise HoldsBundleError
-        if kind == "OperationOutcome":
+        if kind in _OF_SERVERS:
             many, name = len(self.source.files) > 1, self.source.files[self._file].name
             self.outcomes.take(document, f"{name}, line {place}" if many else f"line {place}")
         elif isinstance(document, dict):
@@ -313,6 +316,17 @@ class _Splitter:
                 self._mark(hash(f"{BY_IDENTIFIER}{identifier.system}|{identifier.value}"), part, _IDENTIFIER)
         except _FAULTS:
             return
+
+    def _mark_links(self, raw: Raw | UnsetType, part: int) -> None:
+        if isinstance(raw, UnsetType):
+            return
+        try:
+            links = convert(msgspec.json.decode(raw), tuple[PatientLink, ...])
+        except _FAULTS:
+            return
+        for link in links:
+            with suppress(PutAside):
+                self._mark(hash(resolve(link.other, "link", _NOWHERE, None)), part, _NAMED)
 
     def _mark(self, mark: int, part: int, kind: int) -> None:
         """Remember that a part holds or names something, to find what two parts have in common."""

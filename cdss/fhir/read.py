@@ -1,9 +1,9 @@
-"""`read`: a source -> one record of everything in it."""
+"""`read`: a source -> one record of everything in it; `read_traced` also says what became of each resource."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,19 @@ _MEND = "Mend it at the source, or export it again."
 def subject_name(subject: str) -> str:
     """`ID` or `Patient/ID` as `Patient/ID`."""
     return subject if subject.startswith("Patient/") else f"Patient/{subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What became of each resource of a source, in the order of reading.
+
+    `spans` has, for each file in order, the numbers of the first of its resources and of the first behind them; a file
+    that was refused as a whole is itself one resource more, behind its span.
+    """
+
+    names: Sequence[str]
+    dispositions: Sequence[int]
+    spans: tuple[tuple[SourceFile, int, int], ...]
 
 
 def read(
@@ -63,20 +76,44 @@ def read(
     SubjectNotFoundError
         If the subject is not in the source.
     """
+    return read_traced(
+        path, subject=subject, index_time=index_time, strict=strict, code_map=code_map, progress=progress
+    )[0]
+
+
+def read_traced(
+    path: str | Path | Source,
+    *,
+    subject: str | None = None,
+    index_time: int | None = None,
+    strict: bool = False,
+    code_map: CodeMap | None = None,
+    progress: Callable[[int], Any] = lambda size: None,
+) -> tuple[PatientRecord, Trace]:
+    """Like `read`, and what became of each resource.
+
+    Raises
+    ------
+    SourceNotFoundError, InputRefusedError, SubjectNotFoundError
+        As `read` does.
+    """
     source = path if isinstance(path, Source) else open_source(path)
-    reader = _Reader(source, strict, progress)
+    reader = Reader(source, strict, progress)
+    spans = []
     if code_map is not None:
         reader.found.notes.code_map = code_map
         reader.found.rejections.extend(code_map.ignored)
     for file in source.files:
+        first = len(reader.found.sources)
         try:
             reader.read_file(file)
+            spans.append((file, first, len(reader.found.sources)))
         except InputRefusedError as error:
             if not source.is_directory:
                 raise
+            spans.append((file, first, len(reader.found.sources)))
             reader.refuse_file(file, error)
-    for place in reader.found.incomplete:
-        reader.block(place, "the server says that it did not send everything")
+    reader.block_by_servers(reader.found)
     wanted = None if subject is None else subject_name(subject)
     named = set(reader.found.subjects)
     record = settle(
@@ -89,7 +126,7 @@ def read(
     )
     if wanted is not None and wanted not in record.patients and wanted not in named:
         raise SubjectNotFoundError(place=source.place, subject=wanted)
-    return record
+    return record, Trace(reader.found.sources, reader.found.dispositions, tuple(spans))
 
 
 def no_resource(file: SourceFile, faults: int) -> InputRefusedError:
@@ -118,7 +155,9 @@ def sole_subject(record: PatientRecord) -> str:
     return subjects[0]
 
 
-class _Reader:
+class Reader:
+    """Reads the files of a source into a `Gatherer`, and keeps what forbids every score of the source."""
+
     def __init__(self, source: Source, strict: bool, progress: Callable[[int], Any]) -> None:
         self.source, self.progress = source, progress
         self.found = Gatherer(strict=strict)
@@ -131,6 +170,14 @@ class _Reader:
         """Forbid every score of this source: something of it is missing, and nobody can say whose it was."""
         self.blocked.append(Block(reason="source-incomplete", source=place, message=message))
 
+    def block_by_servers(self, found: Gatherer) -> None:
+        """Forbid every score where a server said so of its own data."""
+        for place in found.incomplete:
+            self.block(place, "the server says that it did not send everything")
+        for place in found.foreign:
+            message = "the server says that it speaks another version of FHIR than R4"
+            self.blocked.append(Block(reason="not-r4", source=f"{place}.fhirVersion", message=message))
+
     def refuse_file(self, file: SourceFile, error: InputRefusedError) -> None:
         """Count a file that cannot be read; unless it is well-formed JSON of another kind, the source is incomplete."""
         self.found.refuse(file.name, "", error.reason, str(error).removeprefix(f"{error.place}: "))
@@ -138,6 +185,13 @@ class _Reader:
             self.block(file.name, "this file of the source was refused, and nobody can say whose data it held")
 
     def read_file(self, file: SourceFile) -> None:
+        """Read one file of the source.
+
+        Raises
+        ------
+        InputRefusedError
+            If the file as a whole cannot be read.
+        """
         if file.is_ndjson:
             self._read_ndjson(file)
             return

@@ -18,10 +18,11 @@ def camel(name: str) -> str:
 
 
 class Coding(Struct, frozen=True):
-    """FHIR Coding, without the display: it is never compared."""
+    """FHIR Coding; the display is held against the code and never read in its place."""
 
     system: str | UnsetType = UNSET
     code: str | UnsetType = UNSET
+    display: str | UnsetType = UNSET
 
 
 class CodeableConcept(Struct, frozen=True):
@@ -72,9 +73,10 @@ class Quantity(Struct, forbid_unknown_fields=True):
 
 
 class PatientLink(Struct):
-    """FHIR Patient.link; its type decides nothing, every link forbids a score."""
+    """FHIR Patient.link; every link forbids a score, its type decides how that is said."""
 
     type: str | UnsetType = UNSET
+    other: Reference | UnsetType = UNSET
 
 
 class Patient(Struct):

@@ -254,7 +254,7 @@ def _patients(found: Gatherer) -> dict[str, PatientFacts]:
     patients = {}
     for number in found.of_type["Patient"]:
         source = found.sources[number]
-        if not source.startswith("Patient/"):
+        if not source.startswith("Patient/") or not found.is_current(number):
             continue
         if found.dispositions[number] == Disposition.USED:
             patients[source] = found.patients[number]
@@ -268,7 +268,27 @@ def _patients(found: Gatherer) -> dict[str, PatientFacts]:
                 subject=source, source=source, birth=None, female=None, deceased=None, deceased_undated=False,
                 blocks=(unusable,),
             )  # fmt: skip
+    _settle_links(found, patients)
     return patients
+
+
+def _settle_links(found: Gatherer, patients: dict[str, PatientFacts]) -> None:
+    """Forbid a score of those whom another record names as the same person: it may hold what is missing here."""
+    for number, target, kind in found.links:
+        holder = found.sources[number]
+        if not found.is_live(number):
+            continue
+        named = {target}
+        if target.startswith(BY_IDENTIFIER):
+            named = found.identifiers.get(target.removeprefix(BY_IDENTIFIER), set())
+        for name in named & patients.keys() - {holder}:
+            if kind == "replaces":
+                reason, message = "patient-merged", "another record says that it replaces this one; ask for that one"
+            else:
+                reason, message = "patient-linked", "another record of this patient exists and is not read"
+            facts = patients[name]
+            block = Block(reason=reason, source=f"{holder}.link", message=message)
+            patients[name] = replace(facts, blocks=(*facts.blocks, block))
 
 
 def _settle_owners(found: Gatherer, patients: dict[str, PatientFacts], subject: str | None, closed: bool) -> None:

@@ -16,6 +16,7 @@ _BLOCK_REMEDY = {
     "patient-inactive": "Ask for the record now in use.",
     "modifier-extension": "Ask the source what the extension means, and send the record without it.",
     "birth-date-implausible": "Correct the birth date at the source.",
+    "not-r4": "Export from the server's FHIR R4 endpoint.",
     "source-incomplete": "Fetch the whole record again.",
 }
 

@@ -82,8 +82,7 @@ def assess_rows(
         if row.subject not in present:
             reasons: tuple[Reason, ...] = (_NOT_FOUND,)
         else:
-            source_blocks = [block for block in record.blocked if block.reason == "source-incomplete"]
-            blocks = (*source_blocks, *(facts.blocks_at(row.index_time) if facts else ()))
+            blocks = (*record.source_blocks, *(facts.blocks_at(row.index_time) if facts else ()))
             reasons = abstention_reasons(spec, vector, blocks) + _unproven(spec, vector, findings[row.subject])
         drafts.append((row, vector, reasons))
     answered = [number for number, (_, _, reasons) in enumerate(drafts) if not reasons]

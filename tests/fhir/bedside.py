@@ -7,7 +7,10 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cdss.domain.instant import parse_index_time
+from cdss.errors import InputRefusedError
 from cdss.fhir.read import read
 from cdss.workflow.reading import read_report
 
@@ -15,6 +18,8 @@ LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
 AS_OF = parse_index_time("2025-09-03T19:00:00Z")
 BASE = "https://fhir.example.org/r4/"
+ONE_ASIDE, ONE_USED = (1, 0, 1, 0), (2, 0, 0, 0)
+"""Used, not needed, put aside, refused: the patient is used; the result is put aside, or used too."""
 
 Resource = dict[str, Any]
 
@@ -47,6 +52,25 @@ def potassium(own_id: str = "k", **changes: Any) -> Resource:
 
 def measured(loinc: str, value: Any, unit: str, own_id: str = "k", **changes: Any) -> Resource:
     return potassium(own_id, code=code(loinc), valueQuantity=quantity(value, unit), **changes)
+
+
+P1: Resource = {"subject": {"reference": "Patient/p1"}}
+STAY: Resource = {
+    "resourceType": "Encounter", "id": "e", "status": "in-progress", "class": {"system": "http://x", "code": "IMP"},
+    "period": {"start": "2025-09-03T06:00:00Z"},
+} | P1  # fmt: skip
+DIABETES = {
+    "resourceType": "Condition", "id": "c", "code": code("44054006", system="http://snomed.info/sct"),
+    "recordedDate": "2020-01-01T00:00:00Z",
+} | P1  # fmt: skip
+ORDER = {
+    "resourceType": "MedicationRequest", "id": "m", "status": "active", "intent": "order",
+    "authoredOn": "2025-09-01T00:00:00Z", "medicationCodeableConcept": code("1", system="http://x"),
+} | P1  # fmt: skip
+PROCEDURE = {
+    "resourceType": "Procedure", "id": "o", "status": "completed", "code": code("1", system="http://x"),
+    "performedDateTime": "2025-09-01T10:00:00Z",
+} | P1  # fmt: skip
 
 
 def pressure(systolic: Any = 124, diastolic: Any = 76, panel: str = "85354-9", **changes: Any) -> Resource:
@@ -100,6 +124,20 @@ class Reading:
         }
 
     @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """Used, not needed, put aside, refused: each resource is in one of them."""
+        counts = self.record.counts
+        return counts.used, counts.not_needed, counts.put_aside, counts.refused
+
+    def findings(self, severity: str) -> set[tuple[str, str, str]]:
+        """Source, place in it and reason of each finding."""
+        return {
+            (found["source"], found["location"], found["reason"])
+            for found in self.report["rejections"]
+            if found["severity"] == severity and found["reason"] != "issued-missing"
+        }
+
+    @property
     def blocked(self) -> set[str]:
         return {block["reason"] for block in self.report["blocked"]}
 
@@ -115,3 +153,29 @@ def look_at(folder: Path, raw: bytes, name: str = "input.json", **options: Any) 
     path = folder / name
     path.write_bytes(raw)
     return Reading(path, **options)
+
+
+def is_put_aside(reading: Reading, location: str, reason: str, source: str = "Observation/k") -> None:
+    """The one result beside the patient is put aside, for this reason at this place, and gives no value."""
+    assert reading.findings("error") == {(source, location, reason)}
+    assert reading.counts == ONE_ASIDE
+    assert reading.report["values"] == []
+    assert not reading.blocked
+
+
+def is_used(reading: Reading, *notes: tuple[str, str]) -> None:
+    """The one result beside the patient is used, with these notes about it."""
+    assert reading.findings("error") == set()
+    assert reading.findings("note") == {("Observation/k", location, reason) for location, reason in notes}
+    assert reading.counts == ONE_USED
+    assert not reading.blocked
+
+
+def is_refused(folder: Path, raw: bytes, reason: str, where: str = "", name: str = "input.json") -> None:
+    """The input as a whole is refused, with its place, and nothing of it is used or left on the disk."""
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(InputRefusedError) as refused:
+        look_at(folder, raw, name)
+    assert (refused.value.reason, refused.value.exit_code) == (reason, 3)
+    assert where in str(refused.value)
+    assert sorted(folder.rglob("*")) == sorted({*before, folder / name})
