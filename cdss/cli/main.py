@@ -82,6 +82,7 @@ def _read(verbs: _Verbs) -> None:
     _map(verb)
     verb.add_argument("--out", metavar="EVENTS.parquet", help="write the events")
     verb.add_argument("--rejections", metavar="FILE.ndjson", help="write every rejection")
+    verb.add_argument("--put-aside", metavar="DIR", help="keep what was put aside or refused, with the reasons")
     verb.add_argument("--unmapped", metavar="FILE.csv", help="write the codes that nothing reads, by frequency")
     verb.add_argument("--report", metavar="DIR", help="write a data-quality report: report.html and quality.json")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -57,6 +58,33 @@ def keep_apart(out: str | None, *others: str | None) -> None:
         place = Path(other).resolve() if other else None
         if place is not None and (target == place or (target.exists() and place in target.parents)):
             raise UsageError(f"{show(out)}: would be written over what is read or written already. Name another file.")
+
+
+@contextmanager
+def whole_folder(path: str, source: str) -> Iterator[Path]:
+    """A scratch directory, for its owner alone, that becomes `path` only if all goes well.
+
+    Raises
+    ------
+    UsageError
+        If something stands there already, it lies in the source, or nothing can be written there.
+    """
+    target = Path(path).resolve()
+    if Path(source).resolve() in (target, *target.parents):
+        raise UsageError(f"{show(path)}: lies in what is read. Name another directory.")
+    if target.exists():
+        raise UsageError(f"{show(path)}: is there already. Name a new directory.")
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise UsageError(f"{show(path)}: cannot be made ({error.strerror}). Name another directory.") from error
+    try:
+        yield scratch
+        os.replace(scratch, target)
+    except OSError as error:
+        raise UsageError(f"{show(path)}: cannot be written ({error.strerror}). Name another directory.") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager

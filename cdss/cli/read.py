@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cdss.cli.mapping import given_map, map_line, unmapped_line, write_unmapped
-from cdss.cli.output import counted, keep_apart, print_json, progress, show, source_size, whole_file
+from cdss.cli.output import counted, keep_apart, print_json, progress, show, source_size, whole_file, whole_folder
 from cdss.codes import CodeMap
 from cdss.domain.event import Rejection
 from cdss.domain.instant import parse_duration, parse_index_time
@@ -19,6 +19,7 @@ from cdss.errors import UsageError
 from cdss.fhir.census import read_counted
 from cdss.fhir.read import read, subject_name
 from cdss.record import PatientRecord
+from cdss.workflow.put_aside import INDEX
 from cdss.workflow.reading import read_report
 from cdss.workflow.whole import open_whole, write_events_of
 
@@ -28,6 +29,8 @@ def run(arguments: argparse.Namespace) -> None:
     keep_apart(arguments.out, arguments.source, arguments.rejections, arguments.unmapped, arguments.map)
     keep_apart(arguments.rejections, arguments.source, arguments.unmapped, arguments.map)
     keep_apart(arguments.unmapped, arguments.source, arguments.map)
+    if arguments.put_aside and (arguments.subject or arguments.report):
+        raise UsageError("--put-aside keeps what a whole source did not use. Leave out --subject and --report.")
     if arguments.unmapped and arguments.subject:
         raise UsageError("--unmapped counts the codes of a whole source. Leave out --subject.")
     index_time = None if arguments.index_time is None else parse_index_time(arguments.index_time)
@@ -40,8 +43,11 @@ def run(arguments: argparse.Namespace) -> None:
         quality.check_report(arguments)
     code_map = given_map(arguments)
     with ExitStack() as stack:
+        aside = None
+        if arguments.put_aside:
+            aside = stack.enter_context(whole_folder(arguments.put_aside, arguments.source))
         with progress("reading", source_size(arguments.source), "B", quiet=arguments.json) as advance:
-            record, write_events = _read(arguments, index_time, code_map, advance, stack)
+            record, write_events = _read(arguments, index_time, code_map, aside, advance, stack)
         page = ""
         if arguments.report:
             page = quality.write_report(quality.make_report(record, index_time, code_map), arguments.report)
@@ -60,6 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(map_line(code_map))
     if found is not None:
         print(unmapped_line(found, arguments.unmapped))
+    if aside is not None:
+        print(f"what was put aside or refused, with the reasons: {show(str(Path(arguments.put_aside) / INDEX))}")
     if page:
         print(f"data-quality report: {show(page)}")
 
@@ -68,6 +76,7 @@ def _read(
     arguments: argparse.Namespace,
     index_time: int | None,
     code_map: CodeMap | None,
+    aside: Path | None,
     advance: Callable[[int], Any],
     stack: ExitStack,
 ) -> tuple[PatientRecord, Callable[[Path], None]]:
@@ -77,6 +86,7 @@ def _read(
             open_whole(
                 arguments.source,
                 with_events=bool(arguments.out),
+                put_aside=aside,
                 index_time=index_time,
                 strict=arguments.strict,
                 code_map=code_map,

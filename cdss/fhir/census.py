@@ -7,20 +7,21 @@ the reader whose work it stands beside.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from cdss.codes import CodeMap
 from cdss.errors import InputRefusedError
 from cdss.fhir.concept import keys_of
 from cdss.fhir.elements import RESOURCE_TYPES
-from cdss.fhir.files import Source, SourceFile, open_source, read_document, read_lines
+from cdss.fhir.files import Source, open_source
 from cdss.fhir.gather import Disposition
+from cdss.fhir.raw import raw_resources
 from cdss.fhir.read import read_traced
 from cdss.fhir.schema import CodeableConcept
 from cdss.record import Census, PatientRecord, Sent
@@ -60,17 +61,7 @@ class _Result(_Part, rename="camel"):
     component: tuple[_Part, ...] = ()
 
 
-class _Entry(Struct):
-    resource: Raw | UnsetType = UNSET
-
-
-class _Bundle(Struct):
-    kind: str = field(name="resourceType", default="")
-    entry: tuple[_Entry, ...] = ()
-
-
 _result = msgspec.json.Decoder(_Result).decode
-_bundle = msgspec.json.Decoder(_Bundle).decode
 _FORMS = tuple(
     name for name in _Part.__struct_fields__ if name.startswith("value_") and name not in ("value_quantity",)
 )
@@ -94,10 +85,10 @@ def read_counted(
     source = path if isinstance(path, Source) else open_source(path)
     record, trace = read_traced(source, index_time=index_time, strict=strict, code_map=code_map, progress=progress)
     resources: Counter[tuple[str, str, str]] = Counter()
-    stops = [start for _, start, _ in trace.spans[1:]] + [len(trace.names)]
-    for (file, start, _), stop in zip(trace.spans, stops, strict=True):
-        for name, number in zip(trace.names[start:stop], trace.dispositions[start:stop], strict=True):
-            resources[file.name, _type_of(name), _OUTCOMES[number]] += 1
+    stops = [span.start for span in trace.spans[1:]] + [len(trace.names)]
+    for span, stop in zip(trace.spans, stops, strict=True):
+        for name, number in zip(trace.names[span.start : stop], trace.dispositions[span.start : stop], strict=True):
+            resources[span.file, _type_of(name), _OUTCOMES[number]] += 1
     return replace(record, census=_Survey(code_map).over(source, resources))
 
 
@@ -119,8 +110,9 @@ class _Survey:
     def over(self, source: Source, resources: Counter[tuple[str, str, str]]) -> Census:
         for file in source.files:
             try:
-                for raw in _observations(file):
-                    self._take(raw)
+                for _, raw in raw_resources(file):
+                    if b'"Observation"' in raw:
+                        self._take(raw)
             except InputRefusedError:
                 continue  # read up to where it could be; the reader has said so already
         return Census(
@@ -131,7 +123,7 @@ class _Survey:
             unissued=self.unissued,
         )
 
-    def _take(self, raw: bytes | Raw) -> None:
+    def _take(self, raw: bytes) -> None:
         try:
             result = _result(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -171,29 +163,3 @@ class _Survey:
 
 def _text(value: str | UnsetType) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _observations(file: SourceFile) -> Iterator[bytes | Raw]:
-    """The resources of a file that may be Observations, undecoded."""
-    if not file.is_ndjson:
-        yield from _unpacked(read_document(file, lambda size: None))
-        return
-    for _, line in read_lines(file, lambda size: None):
-        if b'"Bundle"' in line:
-            yield from _unpacked(line)
-        elif b'"Observation"' in line:
-            yield line
-
-
-def _unpacked(raw: bytes | Raw) -> Iterator[bytes | Raw]:
-    try:
-        bundle = _bundle(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        yield raw
-        return
-    if bundle.kind != "Bundle":
-        yield raw
-        return
-    for entry in bundle.entry:
-        if not isinstance(entry.resource, UnsetType):
-            yield from _unpacked(entry.resource)

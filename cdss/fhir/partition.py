@@ -15,6 +15,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from cdss.errors import InputRefusedError
 from cdss.fhir.files import Source, SourceFile, read_lines
 from cdss.fhir.finding import PutAside
 from cdss.fhir.gather import READ, Gatherer
-from cdss.fhir.read import Reader, no_resource
+from cdss.fhir.read import Reader, Span, Trace, no_resource
 from cdss.fhir.reference import BY_IDENTIFIER, ID, Scope, patient_of, resolve
 from cdss.fhir.schema import Identifier, PatientLink, Reference
 from cdss.fhir.settle import Beside, medications_of, settle
@@ -80,8 +81,10 @@ class Parts:
     """The parts of a source, in a directory of their own until `close`.
 
     `blocked` forbids every score of the source; `unissued` counts, once all records were read, the results of each code
-    without an issued time.
+    without an issued time; `trace` says what became of the resources of the record given last.
     """
+
+    trace: Trace
 
     def __init__(
         self,
@@ -120,16 +123,21 @@ class Parts:
             alike = reader.alike
             if not number:
                 self._begin(reader)
+            spans = []
             for file, lines in self._lines(group):
-                reader.take_lines(self.source.files[file].name, lines)
+                name, first = self.source.files[file].name, len(reader.found.sources)
+                reader.take_lines(name, lines)
+                spans.append(Span(name, first, len(reader.found.sources), partial(self._raws, group, file)))
             if not number:
                 beside = Beside(medications_of(reader.found), self._has_encounters)
             self.unissued.update(reader.found.notes.issued_missing)
             reader.found.notes.issued_missing.clear()
-            yield settle(
+            record = settle(
                 reader.found, self.source.place, blocked=self.blocked, subject=None, index_time=self.index_time,
                 closed=False, beside=beside,
             )  # fmt: skip
+            self.trace = Trace(reader.found.sources, reader.found.dispositions, tuple(spans))
+            yield record
 
     def _begin(self, reader: Reader) -> None:
         """Give the first part what belongs to the source and to no line of it."""
@@ -169,9 +177,15 @@ class Parts:
     def _lines(self, group: list[int]) -> Iterator[tuple[int, Iterator[tuple[int, bytes]]]]:
         """The lines of a group of parts, file by file, in the order in which they were read."""
         for file in range(len(self.source.files)):
-            assert self._folder is not None, "split first"
-            streams = [_stored(self._folder, part, file) for part in group]
-            yield file, streams[0] if len(streams) == 1 else heapq.merge(*streams)
+            yield file, self._lines_of(group, file)
+
+    def _lines_of(self, group: list[int], file: int) -> Iterator[tuple[int, bytes]]:
+        assert self._folder is not None, "split first"
+        streams = [_stored(self._folder, part, file) for part in group]
+        return streams[0] if len(streams) == 1 else heapq.merge(*streams)
+
+    def _raws(self, group: list[int], file: int) -> Iterator[tuple[str, bytes]]:
+        return ((f"line {number}", line) for number, line in self._lines_of(group, file))
 
 
 def _part_of(owner: str, count: int) -> int:

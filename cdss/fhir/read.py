@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cdss.fhir.elements import RESOURCE_TYPES
 from cdss.fhir.files import Source, SourceFile, open_source, read_document, read_lines
 from cdss.fhir.finding import PutAside
 from cdss.fhir.gather import Disposition, Gatherer, subject_in
+from cdss.fhir.raw import raw_resources
 from cdss.fhir.reference import BY_IDENTIFIER, ID, Scope, base_of, without_version
 from cdss.fhir.settle import settle
 from cdss.fhir.strict import StrictJsonError, read_strict
@@ -29,16 +31,25 @@ def subject_name(subject: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
-    """What became of each resource of a source, in the order of reading.
+class Span:
+    """The resources of one file: the number of the first and of the first behind them, and what gives their bytes.
 
-    `spans` has, for each file in order, the numbers of the first of its resources and of the first behind them; a file
-    that was refused as a whole is itself one resource more, behind its span.
+    A file that was refused as a whole is itself one resource more, behind its span.
     """
+
+    file: str
+    start: int
+    stop: int
+    raws: Callable[[], Iterator[tuple[str, bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What became of each resource of a source or of a part of one, in the order of reading."""
 
     names: Sequence[str]
     dispositions: Sequence[int]
-    spans: tuple[tuple[SourceFile, int, int], ...]
+    spans: tuple[Span, ...]
 
 
 def read(
@@ -104,15 +115,16 @@ def read_traced(
         reader.found.notes.code_map = code_map
         reader.found.rejections.extend(code_map.ignored)
     for file in source.files:
-        first = len(reader.found.sources)
+        first, refused = len(reader.found.sources), None
         try:
             reader.read_file(file)
-            spans.append((file, first, len(reader.found.sources)))
         except InputRefusedError as error:
             if not source.is_directory:
                 raise
-            spans.append((file, first, len(reader.found.sources)))
-            reader.refuse_file(file, error)
+            refused = error
+        spans.append(Span(file.name, first, len(reader.found.sources), partial(raw_resources, file)))
+        if refused is not None:
+            reader.refuse_file(file, refused)
     reader.block_by_servers(reader.found)
     wanted = None if subject is None else subject_name(subject)
     named = set(reader.found.subjects)

@@ -21,9 +21,10 @@ from cdss.codes import CodeMap
 from cdss.domain.event import Rejection, Severity
 from cdss.fhir.files import open_source
 from cdss.fhir.partition import HoldsBundleError, Parts, parts_of
-from cdss.fhir.read import read
+from cdss.fhir.read import read_traced
 from cdss.fhir.settle import in_order, issued_missing
 from cdss.record import Counts, PatientFacts, PatientRecord
+from cdss.workflow.put_aside import Keeper
 from cdss.workflow.reading import events_table
 
 _ROWS_AT_ONCE = 1 << 9
@@ -60,6 +61,7 @@ def open_whole(
     path: str | Path,
     *,
     with_events: bool,
+    put_aside: Path | None = None,
     index_time: int | None = None,
     strict: bool = False,
     code_map: CodeMap | None = None,
@@ -67,7 +69,8 @@ def open_whole(
 ) -> Iterator[tuple[PatientRecord, WriteEvents]]:
     """The record of a source, and what writes its events into a Parquet file.
 
-    Of large NDJSON the record holds no events, and its findings are on disk until the end of the context.
+    Of large NDJSON the record holds no events, and its findings are on disk until the end of the context. With
+    `put_aside`, an empty directory, what was not used for a fault is kept there.
 
     Raises
     ------
@@ -81,9 +84,11 @@ def open_whole(
         stack.callback(parts.close)
         if count > 1 and _splits(parts):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cdss-read-"))
-            yield _gathered(parts, Path(folder), with_events=with_events)
+            yield _gathered(parts, Path(folder), put_aside, with_events=with_events)
             return
-        record = read(source, index_time=index_time, strict=strict, code_map=code_map, progress=progress)
+        record, trace = read_traced(source, index_time=index_time, strict=strict, code_map=code_map, progress=progress)
+        if put_aside is not None:
+            Keeper(put_aside).keep(trace, record.rejections)
         yield record, lambda out: write_events_of(record, out)
 
 
@@ -100,15 +105,20 @@ def _splits(parts: Parts) -> bool:
     return True
 
 
-def _gathered(parts: Parts, folder: Path, *, with_events: bool) -> tuple[PatientRecord, WriteEvents]:
+def _gathered(
+    parts: Parts, folder: Path, put_aside: Path | None, *, with_events: bool
+) -> tuple[PatientRecord, WriteEvents]:
     """Read part after part, and keep on disk what grows with the source."""
     totals: Counter[str] = Counter()
     patients: dict[str, PatientFacts] = {}
     rejections: list[Path] = []
     events: list[Path] = []
     record: PatientRecord | None = None
+    keeper = None if put_aside is None else Keeper(put_aside)
     for number, record in enumerate(parts.records()):
         patients |= record.patients
+        if keeper is not None:
+            keeper.keep(parts.trace, record.rejections)
         rejections.append(folder / f"findings-{number}")
         totals["findings"] += _store(record.rejections, rejections[-1])
         totals.update({name: getattr(record.counts, name) for name in Counts.__slots__})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
@@ -20,11 +21,12 @@ from cdss.fhir import files
 from cdss.fhir.alike import Alike
 from cdss.fhir.census import read_counted
 from cdss.fhir.files import Source, read_lines, source_of
-from cdss.fhir.read import read
+from cdss.fhir.read import read, read_traced
 from cdss.units import analytes, convert, read_unit
 from cdss.workflow.quality import quality_page, quality_report
 
 DEPTH_LIMIT = 64
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 LATER = 4_000_000_000_000_000  # an index time in 2096
 _VALUES = (Decimal(0), Decimal("1"), Decimal("-3.5"), Decimal("1E+30"), Decimal("1E-30"))
 
@@ -52,6 +54,7 @@ def check_reader(data: bytes) -> None:
         parts[outcome] = parts.get(outcome, 0) + number
     assert sum(parts.values()) == counts.resources
     assert all(getattr(counts, outcome) == number for outcome, number in parts.items())
+    _check_raws(source)
     sources = {int(number) for number in events.source}
     patients = sum(n for (_, kind, o), n in record.census.resources.items() if (kind, o) == ("Patient", "used"))
     assert counts.used == len(sources) + patients, "used: those an event came of, and the patients"
@@ -63,6 +66,22 @@ def check_reader(data: bytes) -> None:
         page = quality_page(quality_report(record, (), made=LATER, version="fuzzed"))
         page.encode()
         assert "<script" not in page
+
+
+def _check_raws(source: Source) -> None:
+    """The bytes given for each resource are those it was read from."""
+    trace = read_traced(source)[1]
+    (span,) = trace.spans
+    raws = list(span.raws())
+    assert len(raws) == span.stop - span.start == len(trace.names)
+    for (_, raw), name in zip(raws, trace.names, strict=True):
+        try:
+            document = _strictly(raw)
+        except ValueError:
+            document = None
+        own_id = document.get("id") if isinstance(document, dict) else None
+        if isinstance(own_id, str) and _ID.fullmatch(own_id) and " at " not in name:
+            assert name == f"{document['resourceType']}/{own_id}"
 
 
 def _check_error(error: CdssError) -> None:

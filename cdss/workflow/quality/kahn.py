@@ -12,8 +12,8 @@ CONFORMANCE, COMPLETENESS, PLAUSIBILITY, INTENDED = "conformance", "completeness
 
 _GROUPS: dict[tuple[str, str], tuple[str, ...]] = {
     (CONFORMANCE, "value"): (
-        "not-fhir", "not-ndjson", "empty", "not-readable", "too-large", "gzip-ratio", "gzip-cut", "utf-16", "xml",
-        "zip",
+        "not-fhir", "not-ndjson", "source-changed", "empty", "not-readable", "too-large", "gzip-ratio", "gzip-cut",
+        "utf-16", "xml", "zip",
         "json-cut", "json-malformed", "json-not-a-number", "json-duplicate-name", "json-too-deep", "json-not-utf8",
         "json-trailing-data", "operation-outcome", "entry-not-readable", "entry-without-resource", "type-unknown",
         "element-unknown", "not-r4", "wrong-type", "strict-invalid", "id-missing", "id-invalid", "modifier-extension",

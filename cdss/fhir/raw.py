@@ -1,0 +1,92 @@
+"""The bytes of each resource of a file, one by one in the order in which `read` numbers them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType, field
+
+from cdss.fhir.files import SourceFile, read_document, read_lines
+from cdss.fhir.strict import StrictJsonError, read_strict
+
+
+class _Bundle(Struct):
+    kind: str = field(name="resourceType", default="")
+    entry: tuple[Raw, ...] = ()
+
+
+class _Entry(Struct):
+    resource: Raw | UnsetType = UNSET
+    modifier: Raw | UnsetType = field(name="modifierExtension", default=UNSET)
+    request: Raw | UnsetType = UNSET
+
+
+_bundle = msgspec.json.Decoder(_Bundle).decode
+_entry = msgspec.json.Decoder(_Entry).decode
+_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def raw_resources(file: SourceFile) -> Iterator[tuple[str, bytes]]:
+    """Place in the file and bytes of each resource, or of what stands where one belongs.
+
+    Raises
+    ------
+    InputRefusedError
+        Behind the last that could be read, if the file is refused as a whole.
+    """
+    if not file.is_ndjson:
+        yield from _unpacked("", read_document(file, lambda size: None))
+        return
+    for number, line in read_lines(file, lambda size: None):
+        yield from _unpacked(f"line {number}", line)
+
+
+def _unpacked(place: str, raw: bytes) -> Iterator[tuple[str, bytes]]:
+    """The entries of a Bundle that can be read, and anything else as it is."""
+    if (b"Bundle" not in raw and b"\\u" not in raw) or not _is_strict_bundle(raw):
+        yield place, raw
+        return
+    yield from _entries(place, raw)
+
+
+def _is_strict_bundle(raw: bytes) -> bool:
+    try:
+        return _bundle(raw).kind == "Bundle" and bool(read_strict(raw))
+    except (*_FAULTS, StrictJsonError):
+        return False
+
+
+def _entries(place: str, raw: bytes | Raw) -> Iterator[tuple[str, bytes]]:
+    for number, content in enumerate(_bundle(raw).entry):
+        where = f"{place}, entry[{number}]".removeprefix(", ")
+        resource = _resource(content)
+        if resource is None:
+            yield where, bytes(content)
+            continue
+        try:
+            nested = _bundle(resource).kind == "Bundle"
+        except _FAULTS:
+            nested = False
+        if nested:
+            yield from _entries(f"{where}.Bundle", resource)
+        else:
+            yield where, bytes(resource)
+
+
+def _resource(content: Raw) -> Raw | None:
+    """The resource of an entry that is read for its resource alone."""
+    try:
+        entry = _entry(content)
+    except _FAULTS:
+        return None
+    plain = entry.modifier is UNSET and (entry.request is UNSET or not _deletes(entry.request))
+    return entry.resource if plain and not isinstance(entry.resource, UnsetType) else None
+
+
+def _deletes(request: Raw | UnsetType) -> bool:
+    try:
+        decoded = msgspec.json.decode(request) if not isinstance(request, UnsetType) else None
+    except _FAULTS:
+        return False
+    return isinstance(decoded, dict) and decoded.get("method") == "DELETE"
