@@ -77,7 +77,7 @@ class PatientFacts:
 
     `birth` is the first and the last instant (microseconds) the birth may have been at; `deceased` the first instant
     the death may have been at, with `deceased_undated` for a death without a date. `female` is None unless the
-    record says male or female.
+    record says male or female. `is_test` says that the record is labelled as test data (HTEST).
     """
 
     subject: str
@@ -87,6 +87,7 @@ class PatientFacts:
     deceased: int | None
     deceased_undated: bool
     blocks: tuple[Block, ...]
+    is_test: bool = False
 
     def age(self, index_time: int) -> float | None:
         """Age in years at an index time; the middle of what a partial birth date allows."""

@@ -19,6 +19,10 @@ _ENCOUNTER_STATUS = frozenset({"arrived", "triaged", "in-progress", "onleave", "
 _PRESENT = frozenset({"active", "recurrence", "relapse"})
 _GONE = frozenset({"inactive", "remission", "resolved"})
 _REFUTED = frozenset({"refuted", "entered-in-error"})
+_TEST_DATA = "HTEST"
+_NOT_DONE = frozenset(
+    "preparation not-done entered-in-error draft cancelled declined not-taken intended".split()  # noqa: SIM905
+)
 _NOT_ORDERED = frozenset({"proposal", "plan", "option"})
 _UNPROVEN = frozenset({"unconfirmed", "provisional", "differential"})
 
@@ -30,6 +34,7 @@ class ActivityRule:
     kind: EventKind
     statuses: frozenset[str]
     times: tuple[str, ...]
+    not_done: frozenset[str] = _NOT_DONE
 
 
 ACTIVITIES = {
@@ -151,8 +156,10 @@ def read_encounter(encounter: Encounter, notes: Notes) -> list[EventRow]:
 
 def read_activity(activity: Activity, rule: ActivityRule, codes: tuple[str, ...], notes: Notes) -> list[EventRow]:
     """One event of a procedure or a medication resource; `codes` come from a referenced Medication, if any."""
+    if activity.status in rule.not_done:
+        raise PutAside("status", "not-done", "not done, planned only, or entered in error: it does not count")
     if activity.status not in rule.statuses:
-        raise PutAside("status", "status-not-usable", "not done, planned only, in error or of unknown status")
+        raise PutAside("status", "status-not-usable", "the status is unknown, missing or not of FHIR")
     if activity.do_not_perform is True:
         raise PutAside("doNotPerform", "not-to-be-done", "an order not to do it")
     if activity.intent in _NOT_ORDERED:
@@ -195,6 +202,7 @@ def read_patient(patient: Patient, subject: str, modifier: str, notes: Notes) ->
         notes.note("birthDate", "birth-date-missing", "no birth date, so no age")
     if patient.gender not in ("male", "female"):
         notes.note("gender", "sex-unknown", "neither male nor female is recorded; no default is taken")
+    labels = () if isinstance(patient.meta, UnsetType) else (*patient.meta.security, *patient.meta.tag)
     deceased = None
     undated = patient.deceased_boolean is True or patient.deceased_no_time is not UNSET
     if isinstance(patient.deceased_time, str):
@@ -211,4 +219,5 @@ def read_patient(patient: Patient, subject: str, modifier: str, notes: Notes) ->
         deceased=deceased,
         deceased_undated=undated,
         blocks=tuple(blocks),
+        is_test=any(label.code == _TEST_DATA for label in labels),
     )

@@ -73,6 +73,17 @@ def keys_of(concept: CodeableConcept | UnsetType, code_map: CodeMap | None = Non
     return () if isinstance(concept, UnsetType) else _keys(concept.coding, code_map)[0]
 
 
+def likely_codes(concept: object, code_map: CodeMap | None) -> tuple[str, ...]:
+    """The codings that a concept which cannot be read most likely holds, for a finding alone: never for a value."""
+    codings = concept.get("coding") if isinstance(concept, dict) else None
+    found = []
+    for coding in codings if isinstance(codings, list) else [codings]:
+        if isinstance(coding, dict):
+            system, code = str(coding.get("system", "")).partition("|")[0].strip(), str(coding.get("code", "")).strip()
+            found.append(Coding(system=system, code=code))
+    return _keys(tuple(found), code_map)[0]
+
+
 def read_codes(concept: CodeableConcept | UnsetType, location: str, notes: Notes) -> tuple[str, ...]:
     """Every usable coding of a concept as `system|code`.
 

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, convert
 
-from cdss.domain.event import Rejection, Severity
+from cdss.domain.event import EventKind, Rejection, Severity
 from cdss.fhir.clinical import ACTIVITIES, read_activity, read_condition, read_encounter, read_patient
-from cdss.fhir.concept import read_codes
+from cdss.fhir.concept import likely_codes, read_codes
 from cdss.fhir.elements import (
+    MEANT,
     RESOURCE_TYPES,
     TURNING,
     is_foreign,
+    meant_as,
     names_other_version,
     other_version,
     shown_name,
     type_meant,
     unknown_elements,
+    unknown_members,
 )
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.observation import read_observation
@@ -39,11 +45,15 @@ READ: dict[str, type[msgspec.Struct]] = {
     "Medication": Medication,
     **dict.fromkeys(ACTIVITIES, Activity),
 }
+# What a model may be closed to: that it is there must be known even where it cannot be used.
+_MAY_EXCLUDE = ("Condition", "Procedure")
 _EVENT_TYPES = READ.keys() - {"Patient", "Medication"}
 
 # `exception` is not among them: exports report with it what they left out on purpose.
 _INCOMPLETE = frozenset("incomplete timeout too-costly throttled transient".split())  # noqa: SIM905
 _SEVERE = ("error", "fatal")
+
+_IN_URL = re.compile(r"^https?://.*/([A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]*)?$")
 
 _encode = msgspec.json.encode
 _NOWHERE = Scope()
@@ -77,7 +87,9 @@ class Gatherer:
     `of_type` the numbers of those of a type that others depend on. `claims` has the system and value of an identifier
     that stands beside the reference to a subject; `incomplete` is where a server says that data is missing, `foreign`
     where one says that it speaks another version of FHIR; `links` has the number of a Patient that links to another,
-    whom it names, and the type of the link.
+    whom it names, and the type of the link. `codes` has those of each Condition and Procedure that was used, `periods`
+    the Observations over a period, for what is found out about them later. `deleted` has the server and time of each
+    deletion by name, `bases` the server of each resource that has one, `nameless` a name by content for what has no id.
     """
 
     strict: bool = False
@@ -88,7 +100,9 @@ class Gatherer:
     contents: array[int] = field(default_factory=lambda: array("q"))
     versions: dict[int, tuple[str, str]] = field(default_factory=dict)
     of_type: dict[str, array[int]] = field(default_factory=lambda: {"Patient": array("i"), "Encounter": array("i")})
-    deleted: set[str] = field(default_factory=set)
+    deleted: dict[str, list[tuple[str | None, str]]] = field(default_factory=dict)
+    bases: dict[int, str] = field(default_factory=dict)
+    nameless: dict[int, str] = field(default_factory=dict)
     rejections: list[Rejection] = field(default_factory=list)
     notes: Notes = field(default_factory=Notes)
     patients: dict[int, PatientFacts] = field(default_factory=dict)
@@ -100,6 +114,8 @@ class Gatherer:
     encounter_references: dict[str, array[int]] = field(default_factory=dict)
     claims: dict[int, tuple[str, str]] = field(default_factory=dict)
     incomplete: list[str] = field(default_factory=list)
+    periods: set[int] = field(default_factory=set)
+    codes: dict[int, tuple[str, ...]] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
     links: list[tuple[int, str, str]] = field(default_factory=list)
     reserved: int = -1
@@ -136,8 +152,8 @@ class Gatherer:
     def put_aside(self, number: int, fault: PutAside) -> None:
         """Put a whole resource aside for a fault."""
         self.dispositions[number] = Disposition.PUT_ASIDE
-        source = self.sources[number]
-        self.reject(number, source, fault.location, fault.reason, fault.message, fault.severity, fault.codes)
+        source, codes = self.sources[number], fault.codes or self.codes.get(number, ())
+        self.reject(number, source, fault.location, fault.reason, fault.message, fault.severity, codes)
 
     def misfile(self, number: int, holder: str) -> None:
         """Put a resource of another patient aside; the finding is about the record that holds it."""
@@ -173,6 +189,8 @@ class Gatherer:
         valid = isinstance(own_id, str) and ID.fullmatch(own_id) is not None
         source = f"{name}/{own_id}" if valid else scope.by_url.get(full_url) or f"{shown_name(name)} at {place}"
         number = self.enter(source, Disposition.NOT_NEEDED)
+        if base := base_of(full_url, source):
+            self.bases[number] = sys.intern(base)
         if name in self.of_type:
             self.of_type[name].append(number)
         self.notes.found.clear()
@@ -184,6 +202,8 @@ class Gatherer:
         except PutAside as fault:
             if self.subjects[number] is None:
                 self.subjects[number] = subject_in(document, scope, base_of(full_url, source))
+            if name in _MAY_EXCLUDE:
+                fault.codes = fault.codes or likely_codes(document.get("code"), self.notes.code_map)
             self._keep_notes(number)
             self.put_aside(number, fault)
         else:
@@ -197,6 +217,8 @@ class Gatherer:
             subject = self.subjects[number] or ""
             for row in rows:
                 self.buffer.add(subject, number, row)
+                if row.kind in (EventKind.CONDITION, EventKind.PROCEDURE):
+                    self.codes[number] = row.codes
 
     def is_current(self, number: int) -> bool:
         """Whether a resource was not found to be superseded, a duplicate or deleted."""
@@ -232,22 +254,39 @@ class Gatherer:
         elif "contained" in document:
             self._note_contained(document["contained"])
             self._keep_notes(number)
+        elif name == "Parameters":
+            parts = document.get("parameter")
+            inside = (
+                [part.get("resource") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+            )
+            self._note_contained([resource for resource in inside if resource is not None], "parameter")
+            self._keep_notes(number)
 
     def _read_resource(
         self, number: int, name: str, document: dict[str, Any], scope: Scope, full_url: str
     ) -> list[EventRow]:
         source = self.sources[number]
         own_id = document.get("id", UNSET)
+        if own_id is UNSET and " at " in source:
+            self.nameless[number] = f"{name} sha256:{sha256(_encode(document)).hexdigest()[:16]}"
         if own_id is not UNSET:
             if not isinstance(own_id, str) or not ID.fullmatch(own_id):
                 raise PutAside("id", "id-invalid", "the id is not a FHIR id")
             self._keep_version(number, source, document)
+            named = _IN_URL.search(full_url)
+            if named and named[1] == name and named[2] != own_id:
+                raise PutAside("id", "id-contradicts", "the fullUrl of its entry names another id")
         if name == "Patient":
             self.subjects[number] = source
             if not source.startswith("Patient/"):
                 raise PutAside("id", "id-missing", "a Patient without an id: nothing can say that it is theirs")
         for element in unknown_elements(name, document):
             self._note_element(name, element)
+        for place, kind in unknown_members(document):
+            message = f"a {kind} has no such element in FHIR R4: misspelt, or from another version of FHIR"
+            if kind == "Period" or meant_as(place.rpartition(".")[2], MEANT):
+                raise PutAside(place, "element-unknown", message)
+            self.notes.note(place, "element-unknown", message)
         self._note_profiles(document.get("meta"))
         if "contained" in document:
             self._note_contained(document["contained"])
@@ -270,8 +309,8 @@ class Gatherer:
         message = f"{name} has no such element in FHIR R4: misspelt, or from another version of FHIR"
         if version := other_version(name, element):
             reason, message = "not-r4", f"{name} has this element in FHIR {version} and not in R4; export it as R4"
-        death = name == "Patient" and element.lower().startswith(("deceased", "_deceased"))
-        if death or (reason == "not-r4" and element.removeprefix("_") in TURNING):
+        turns = element.removeprefix("_") in TURNING if reason == "not-r4" else meant_as(element, MEANT)
+        if turns or (name == "Patient" and element.lower().startswith(("deceased", "_deceased"))):
             raise PutAside(element, reason, message)
         self.notes.note(element, reason, message)
 
@@ -291,11 +330,11 @@ class Gatherer:
         for location, reason, severity, message, codes in self.notes.found:
             self.reject(number, self.sources[number], location, reason, message, severity, codes)
 
-    def _note_contained(self, contained: object) -> None:
+    def _note_contained(self, contained: object, place: str = "contained") -> None:
         parts = contained if isinstance(contained, list) else [contained]
         if any(isinstance(part, dict) and str(part.get("resourceType")) in _EVENT_TYPES for part in parts):
             message = "a resource inside this one has no identity of its own and is not read"
-            self.notes.note("contained", "contained-not-read", message)
+            self.notes.note(place, "contained-not-read", message)
 
     def _read(
         self, number: int, name: str, resource: object, scope: Scope, own_base: str | None, modifier: str
@@ -319,6 +358,8 @@ class Gatherer:
             if isinstance(system, str) and isinstance(value, str):
                 self.claims[number] = system, value
         if isinstance(resource, Observation):
+            if resource.effective_period is not UNSET:
+                self.periods.add(number)
             if resource.focus is not UNSET and _is_only(resource.focus, owner, scope, own_base):
                 resource.focus = UNSET
             self._keep_encounter(number, resource.encounter, scope, own_base)

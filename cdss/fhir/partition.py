@@ -8,8 +8,6 @@ the whole source lacks. Where one id, encounter or identifier ties two parts tog
 from __future__ import annotations
 
 import heapq
-import shutil
-import tempfile
 import zlib
 from array import array
 from collections import Counter
@@ -32,6 +30,7 @@ from cdss.fhir.gather import READ, Gatherer
 from cdss.fhir.read import Reader, Span, Trace, no_resource
 from cdss.fhir.reference import BY_IDENTIFIER, ID, Scope, patient_of, resolve
 from cdss.fhir.schema import Identifier, PatientLink, Reference
+from cdss.fhir.scratch import Scratch
 from cdss.fhir.settle import Beside, medications_of, settle
 from cdss.fhir.strict import StrictJsonError, read_strict
 from cdss.record import Block, PatientRecord
@@ -100,12 +99,12 @@ class Parts:
         self.index_time, self._strict, self._code_map, self._progress = index_time, strict, code_map, progress
         self.blocked: list[Block] = []
         self.unissued: Counter[str] = Counter()
-        self._folder: Path | None = None
+        self._scratch: Scratch | None = None
 
     def close(self) -> None:
         """Take the parts off the disk."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._scratch is not None:
+            self._scratch.close()
 
     def group_of(self, subject: str) -> int:
         """The number of the record that holds a patient, in the order of `records`."""
@@ -156,8 +155,8 @@ class Parts:
         HoldsBundleError
             If a line is a Bundle.
         """
-        self._folder = Path(tempfile.mkdtemp(prefix="cdss-parts-"))  # for its owner alone: mode 0700
-        splitter = _Splitter(self.source, self.count, self._folder)
+        self._scratch = Scratch()
+        splitter = _Splitter(self.source, self.count, self._scratch.folder)
         reader = Reader(self.source, self._strict, self._progress)  # only for what a refused file blocks
         self._refused: list[tuple[SourceFile, InputRefusedError]] = []
         for number, file in enumerate(self.source.files):
@@ -180,8 +179,8 @@ class Parts:
             yield file, self._lines_of(group, file)
 
     def _lines_of(self, group: list[int], file: int) -> Iterator[tuple[int, bytes]]:
-        assert self._folder is not None, "split first"
-        streams = [_stored(self._folder, part, file) for part in group]
+        assert self._scratch is not None, "split first"
+        streams = [_stored(self._scratch.folder, part, file) for part in group]
         return streams[0] if len(streams) == 1 else heapq.merge(*streams)
 
     def _raws(self, group: list[int], file: int) -> Iterator[tuple[str, bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, field
@@ -13,6 +14,7 @@ from cdss.fhir.strict import StrictJsonError, read_strict
 
 class _Bundle(Struct):
     kind: str = field(name="resourceType", default="")
+    type: Any = None
     entry: tuple[Raw, ...] = ()
 
 
@@ -58,9 +60,10 @@ def _is_strict_bundle(raw: bytes) -> bool:
 
 
 def _entries(place: str, raw: bytes | Raw) -> Iterator[tuple[str, bytes]]:
-    for number, content in enumerate(_bundle(raw).entry):
+    bundle = _bundle(raw)
+    for number, content in enumerate(bundle.entry):
         where = f"{place}, entry[{number}]".removeprefix(", ")
-        resource = _resource(content)
+        resource = _resource(content, is_history=bundle.type == "history")
         if resource is None:
             yield where, bytes(content)
             continue
@@ -74,13 +77,13 @@ def _entries(place: str, raw: bytes | Raw) -> Iterator[tuple[str, bytes]]:
             yield where, bytes(resource)
 
 
-def _resource(content: Raw) -> Raw | None:
+def _resource(content: Raw, *, is_history: bool) -> Raw | None:
     """The resource of an entry that is read for its resource alone."""
     try:
         entry = _entry(content)
     except _FAULTS:
         return None
-    plain = entry.modifier is UNSET and (entry.request is UNSET or not _deletes(entry.request))
+    plain = entry.modifier is UNSET and not (is_history and _deletes(entry.request))
     return entry.resource if plain and not isinstance(entry.resource, UnsetType) else None
 
 
@@ -89,4 +92,4 @@ def _deletes(request: Raw | UnsetType) -> bool:
         decoded = msgspec.json.decode(request) if not isinstance(request, UnsetType) else None
     except _FAULTS:
         return False
-    return isinstance(decoded, dict) and decoded.get("method") == "DELETE"
+    return isinstance(decoded, dict) and str(decoded.get("method")).strip().upper() == "DELETE"

@@ -12,7 +12,7 @@ from cdss.codes import CodeMap
 from cdss.domain.event import Severity
 from cdss.errors import AmbiguousSubjectError, InputRefusedError, SubjectNotFoundError
 from cdss.fhir.alike import Alike
-from cdss.fhir.elements import RESOURCE_TYPES
+from cdss.fhir.elements import BUNDLE_ELEMENTS, BUNDLE_TYPES, RESOURCE_TYPES, meant_as, shown_name
 from cdss.fhir.files import Source, SourceFile, open_source, read_document, read_lines
 from cdss.fhir.finding import PutAside
 from cdss.fhir.gather import Disposition, Gatherer, subject_in
@@ -286,7 +286,7 @@ class Reader:
         self._check_bundle(bundle, place)
         scope, first = _scope(entries), len(self.found.sources)
         for number, entry in enumerate(entries):
-            self._take_entry(entry, f"{place}.entry[{number}]", scope)
+            self._take_entry(entry, f"{place}.entry[{number}]", scope, is_history=bundle.get("type") == "history")
         if bundle.get("type") not in ("searchset", "history"):
             self._check_owner(first)
 
@@ -306,29 +306,38 @@ class Reader:
 
     def _check_bundle(self, bundle: Mapping[str, Any], place: str) -> None:
         links = bundle.get("link")
-        for link in links if isinstance(links, list) else ():
-            if isinstance(link, dict) and link.get("relation") == "next":
+        for link in links if isinstance(links, list) else (links,):
+            if isinstance(link, dict) and str(link.get("relation")).strip().lower() == "next":
                 self.block(place, "one page of a search with more pages: the rest is missing")
                 break
         else:
             if bundle.get("type") == "searchset" and _misses_matches(bundle):
                 self.block(place, "a search that found more than it holds: the rest is missing")
-        if "implicitRules" in bundle:
-            self.block(f"{place}.implicitRules", "a rule we do not know may change what this Bundle means")
+        for element in bundle.keys() - BUNDLE_ELEMENTS:
+            shown = shown_name(element)
+            message = "a Bundle has no such element in FHIR R4: misspelt, or from another version of FHIR"
+            self.found.reject(None, place, shown, "element-unknown", message, Severity.NOTE)
+            if meant_as(element, ("entry",)):
+                self.block(f"{place}.{shown}", "entries may stand in a misspelt element, which is not read")
+        for modifier in bundle.keys() & {"implicitRules", "modifierExtension"}:
+            self.block(f"{place}.{modifier}", "a rule we do not know may change what this Bundle means")
         kind = bundle.get("type")
+        if kind not in BUNDLE_TYPES:
+            message = "the type of the Bundle is missing or not one of FHIR R4; it is read as a collection"
+            self.found.reject(None, place, "type", "bundle-type-unknown", message, Severity.NOTE)
         if kind in ("transaction", "batch"):
             carried = f"a {kind} Bundle is read as data; its requests are never carried out"
             self.found.reject(None, place, "type", "bundle-of-requests", carried, Severity.NOTE)
 
-    def _take_entry(self, entry: object, where: str, scope: Scope) -> None:
+    def _take_entry(self, entry: object, where: str, scope: Scope, *, is_history: bool) -> None:
         if not isinstance(entry, dict):
             message = "this entry is not an object that holds a resource"
             self.found.refuse(where, "", "entry-not-readable", message)
             return
         full_url = entry.get("fullUrl")
         resource = entry.get("resource")
-        if "resource" not in entry or _deletes(entry):
-            self._take_empty(entry, where)
+        if "resource" not in entry or (is_history and _deletes(entry)):
+            self._take_empty(entry, where, is_history=is_history)
         elif "modifierExtension" in entry:
             owner = subject_in(resource, scope, None) if isinstance(resource, dict) else None
             number = self.found.enter(where, Disposition.PUT_ASIDE, owner)
@@ -339,11 +348,13 @@ class Reader:
         else:
             self.found.take(resource, where, scope, full_url if isinstance(full_url, str) else "")
 
-    def _take_empty(self, entry: Mapping[str, Any], where: str) -> None:
-        if _deletes(entry):
-            url = entry.get("fullUrl") or entry["request"].get("url")
-            name = "/".join(without_version(str(url)).split("/")[-2:])
-            self.found.deleted.add(name)
+    def _take_empty(self, entry: Mapping[str, Any], where: str, *, is_history: bool) -> None:
+        if is_history and _deletes(entry):
+            url = without_version(str(entry.get("fullUrl") or entry["request"].get("url")))
+            name = "/".join(url.split("/")[-2:])
+            response = entry.get("response")
+            when = response.get("lastModified") if isinstance(response, dict) else None
+            self.found.deleted.setdefault(name, []).append((base_of(url, name), when if isinstance(when, str) else ""))
             number = self.found.enter(where, Disposition.NOT_NEEDED)
             self.found.reject(number, where, "request", "deletion", "an entry that deletes a resource", Severity.NOTE)
             return
@@ -362,7 +373,7 @@ def _entries(bundle: Mapping[str, Any]) -> Sequence[object] | None:
 
 def _deletes(entry: Mapping[str, Any]) -> bool:
     request = entry.get("request")
-    return isinstance(request, dict) and request.get("method") == "DELETE"
+    return isinstance(request, dict) and str(request.get("method")).strip().upper() == "DELETE"
 
 
 def _misses_matches(bundle: Mapping[str, Any]) -> bool:
@@ -372,7 +383,7 @@ def _misses_matches(bundle: Mapping[str, Any]) -> bool:
         search = entry.get("search") if isinstance(entry, dict) else None
         mode = search.get("mode") if isinstance(search, dict) else None
         matches += mode in (None, "match")
-    return type(total) is int and total > matches
+    return total is not None and (type(total) is not int or total > matches)
 
 
 def _scope(entries: Sequence[object]) -> Scope:

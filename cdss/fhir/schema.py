@@ -79,9 +79,17 @@ class PatientLink(Struct):
     other: Reference | UnsetType = UNSET
 
 
+class Meta(Struct):
+    """FHIR Meta: the labels."""
+
+    security: tuple[Coding, ...] = ()
+    tag: tuple[Coding, ...] = ()
+
+
 class Patient(Struct):
     """FHIR Patient."""
 
+    meta: Meta | UnsetType = UNSET
     active: bool | UnsetType = UNSET
     gender: str | UnsetType = UNSET
     birth_date: str | UnsetType = field(name="birthDate", default=UNSET)

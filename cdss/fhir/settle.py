@@ -70,6 +70,7 @@ def settle(
     for _, numbers in sorted(again.items()):
         _settle_versions(found, numbers)
     _settle_deleted(found, again)
+    _settle_hosts(found)
     _settle_encounters(found)
     _settle_undated(found)
     patients = _patients(found)
@@ -193,8 +194,42 @@ def _settle_deleted(found: Gatherer, again: Mapping[str, Sequence[int]]) -> None
     gone = {source: [n] for n, source in enumerate(found.sources) if source in found.deleted and found.contents[n]}
     for source, numbers in sorted(gone.items()):
         for number in again.get(source, numbers):
-            if found.is_live(number):
+            if found.is_live(number) and any(_is_gone(found, number, *by) for by in found.deleted[source]):
                 _set_down(found, number, "deleted", "deleted by another entry of the source")
+
+
+def _is_gone(found: Gatherer, number: int, base: str | None, when: str) -> bool:
+    """Whether a deletion on a server, at a time, means this resource and not one made again later."""
+    if base is not None and found.bases.get(number, base) != base:
+        return False
+    try:
+        deleted = read_time(when)[1] if when else None
+    except TimeProblem:
+        deleted = None
+    updated = _age(found, number)[1]
+    return deleted is None or updated is None or updated <= deleted
+
+
+def _settle_hosts(found: Gatherer) -> None:
+    """Put aside what names a patient of its own server where the patient read is on another: an id is no proof."""
+    if not found.bases:
+        return
+    homes: dict[str, set[str]] = {}
+    claimed: dict[str, set[str]] = {}
+    for number, base in found.bases.items():
+        owner = found.subjects[number]
+        if owner is not None and owner.startswith("Patient/"):
+            (homes if owner == found.sources[number] else claimed).setdefault(owner, set()).add(base)
+    message = "the same id on another server is another record"
+    for number, base in found.bases.items():
+        owner = found.subjects[number]
+        home = homes.get(owner or "") or claimed.get(owner or "", {base})
+        if owner is None or not found.is_live(number) or (base in home and len(home) == 1):
+            continue
+        if owner == found.sources[number]:
+            found.put_aside(number, PutAside("id", "same-id-other-server", message))
+        elif owner.startswith("Patient/"):
+            found.put_aside(number, PutAside("subject", "subject-unresolved", message))
 
 
 def _settle_encounters(found: Gatherer) -> None:
@@ -351,9 +386,15 @@ def _settle_events(found: Gatherer, index_time: int | None) -> EventTable:
         for row in np.flatnonzero(later).tolist():
             number = int(source[row])
             if number not in left and found.dispositions[number] == Disposition.USED:
-                place = _TIME_OF_KIND[EventKind(int(columns["kind"][row]))] if effective[row] > index_time else "issued"
+                place = "issued"
+                if effective[row] > index_time:
+                    kind = EventKind(int(columns["kind"][row]))
+                    place = "effectivePeriod" if number in found.periods else _TIME_OF_KIND[kind]
                 found.put_aside(number, PutAside(place, "after-index-time", message))
-    table = build_table(found.buffer, found.sources, keep)
+    sources: Sequence[str] = found.sources
+    if found.nameless:  # where it stood differs from door to door
+        sources = [found.nameless.get(number, source) for number, source in enumerate(sources)]
+    table = build_table(found.buffer, sources, keep)
     return _without_contradictions(found, _without_repeats(found, table))
 
 

@@ -112,22 +112,43 @@ _NOT_FOUND = Reason(
 )
 
 
+# Faults that leave no doubt: the fact does not hold, not yet, or not for this patient.
+_SETTLED = frozenset({"condition-refuted", "other-patient", "after-index-time", "not-done"})
+_UNCONFIRMED = "condition-unconfirmed"
+_HOLDERS = {"condition": "Condition", "procedure": "Procedure"}
+
+
 def _unproven(spec: FeatureSpec, vector: FeatureVector, findings: Sequence[Rejection]) -> tuple[Reason, ...]:
-    """A comorbidity that counts as absent only because its Condition was put aside is not known to be absent."""
+    """What counts as absent only because its resource was put aside is not known to be absent.
+
+    An exclusion asks for less than a comorbidity: an unconfirmed diagnosis is enough to doubt that the model fits.
+    """
     faults = [
         finding
         for finding in findings
-        if finding.source.startswith("Condition/")
-        and finding.severity is Severity.ERROR
-        and finding.reason not in ("condition-refuted", "other-patient")
+        if finding.codes
+        and finding.reason not in _SETTLED
+        and (finding.severity is Severity.ERROR or finding.reason == _UNCONFIRMED)
     ]
     reasons = []
+    for exclusion, found in zip(spec.exclusions, vector.exclusions, strict=True):
+        for fault in faults if not found else ():
+            if fault.source.startswith(_HOLDERS[exclusion.reading.kind]) and exclusion.reading.reads(fault.codes):
+                reasons.append(
+                    Reason(
+                        code="exclusion-unproven",
+                        feature=None,
+                        message=f"{exclusion.code} may apply: {fault.source} is not usable ({fault.reason})",
+                        remedy="Mend that resource at the source, or find out whether it holds.",
+                    )
+                )
     for feature, value in zip(spec.features, vector.values, strict=True):
         reading = feature.readings[0]
         if reading.kind != "condition" or value.number != 0:
             continue
         for fault in faults:
-            if reading.reads(fault.codes):
+            is_condition = fault.source.startswith(_HOLDERS["condition"])
+            if is_condition and fault.reason != _UNCONFIRMED and reading.reads(fault.codes):
                 reasons.append(
                     Reason(
                         code="condition-unproven",

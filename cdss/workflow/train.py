@@ -152,12 +152,15 @@ def select(
         record.events, record.patients, [row.subject for row in asked], [row.index_time for row in asked], spec,
         [row.encounter for row in asked],
     )  # fmt: skip
+    tests = _made_up_among_real(record)
     keep, outcomes, why = [], [], Counter[str]()
     abstained: dict[str, Counter[str]] = {}
     for number, row in enumerate(asked):
         outcome = known.get(row.key)
         reasons = _why_not(spec, record, matrix, number, row)
-        if outcome is None:
+        if row.subject in tests:
+            why["test-patient"] += 1
+        elif outcome is None:
             why["outcome-unknown"] += 1
         elif reasons:
             why[reasons[0]] += 1
@@ -173,6 +176,12 @@ def select(
         [asked[number] for number in keep], outcomes, matrix.values[keep], attrition,
         {reason: dict(count) for reason, count in sorted(abstained.items())},
     )  # fmt: skip
+
+
+def _made_up_among_real(record: PatientRecord) -> frozenset[str]:
+    """Patients labelled as test data, unless all are: then the source is a test or a study as a whole."""
+    tests = frozenset(name for name, facts in record.patients.items() if facts.is_test)
+    return tests if len(tests) < len(record.patients) else frozenset()
 
 
 def _why_not(spec: FeatureSpec, record: PatientRecord, matrix: FeatureMatrix, number: int, row: CohortRow) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,6 +21,7 @@ from cdss.domain.event import Rejection, Severity
 from cdss.fhir.files import open_source
 from cdss.fhir.partition import HoldsBundleError, Parts, parts_of
 from cdss.fhir.read import read_traced
+from cdss.fhir.scratch import Scratch
 from cdss.fhir.settle import in_order, issued_missing
 from cdss.record import Counts, PatientFacts, PatientRecord
 from cdss.workflow.put_aside import Keeper
@@ -83,8 +83,9 @@ def open_whole(
     with ExitStack() as stack:
         stack.callback(parts.close)
         if count > 1 and _splits(parts):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cdss-read-"))
-            yield _gathered(parts, Path(folder), put_aside, with_events=with_events)
+            scratch = Scratch()
+            stack.callback(scratch.close)
+            yield _gathered(parts, scratch.folder, put_aside, with_events=with_events)
             return
         record, trace = read_traced(source, index_time=index_time, strict=strict, code_map=code_map, progress=progress)
         if put_aside is not None:

@@ -250,6 +250,7 @@ def test_every_answer_carries_the_headers_of_the_house(ward: Ward) -> None:
         assert named.get("cache-control") == "no-store" or "html" not in named.get("content-type", ""), path
 
 
+@pytest.mark.catalogue(48)
 def test_an_inline_script_of_somebody_else_does_not_run(sit_down: Callable[..., Desk]) -> None:
     desk = sit_down("marlow")
     desk.watch.expect("CSP script-src-elem inline|Content Security Policy")

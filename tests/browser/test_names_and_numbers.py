@@ -19,6 +19,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.catalogue(48, 49)
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_name_is_shown_as_typed_wherever_it_stands(kind: str, ward: Ward, sit_down: Callable[..., Desk]) -> None:
     start, login = HOSTILE[kind]

@@ -189,6 +189,7 @@ def test_the_list_of_bad_inputs_is_whole(tmp_path):
     assert set(BAD) == set(bad_inputs(tmp_path))
 
 
+@pytest.mark.catalogue(36, 51, 59)
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_a_clear_line_and_leaves_nothing_behind(run, tmp_path, name):
     code, says, arguments = bad_inputs(tmp_path)[name]

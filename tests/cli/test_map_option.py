@@ -57,6 +57,7 @@ def krea(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.catalogue(45)
 def test_with_its_map_a_hospital_gets_the_answer_it_would_get_in_loinc(run: Run, local: Path, krea: Path) -> None:
     _, plain, _ = run("assess", str(ILL), *ASK)
     code, without, _ = run("assess", str(local), *ASK)

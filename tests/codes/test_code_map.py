@@ -22,6 +22,10 @@ SNOMED_CT = "http://snomed.info/sct"
 UCUM = "http://unitsofmeasure.org"
 HEADER = "system,code,to_system,to_code\n"
 KREA = f"{LOCAL},KREA,{LOINC},2160-0\n"
+ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
+ICD_9_CM = "http://hl7.org/fhir/sid/icd-9-cm"
+LOINC_OID = "urn:oid:2.16.840.1.113883.6.1"
+ACTIVE = '"resourceType":"ConceptMap","status":"active"'
 
 Resource = dict[str, Any]
 
@@ -75,6 +79,7 @@ def codes_of(record: PatientRecord) -> list[list[str]]:
 # ---- what a map adds
 
 
+@pytest.mark.catalogue(45)
 def test_a_mapped_event_keeps_its_own_code_and_gets_the_unit_the_models_read(tmp_path: Path) -> None:
     record = read(tmp_path, observation((LOCAL, "KREA"), value=106.08, unit="umol/L"), code_map=mapped(tmp_path, KREA))
     (event,) = record.events
@@ -100,6 +105,7 @@ def test_a_mapped_value_in_a_unit_of_another_kind_is_put_aside_as_ever(tmp_path:
     assert (len(record.events), record.counts.put_aside, reasons(record)) == (0, 1, {"unit-wrong-dimension"})
 
 
+@pytest.mark.catalogue(43, 44)
 @pytest.mark.parametrize(
     ("result", "reason"),
     [
@@ -238,12 +244,11 @@ def test_a_row_that_cannot_be_proved_refuses_the_map_by_its_number(tmp_path: Pat
         (HEADER.replace("\n", ",code\n") + KREA, "has a column twice"),
         ("{", "map.csv: "),
         ('{"resourceType":"ValueSet"}', "is JSON, but no ConceptMap"),
-        ('{"resourceType":"ConceptMap","status":"retired"}', "is a ConceptMap that was retired"),
         ('{"resourceType":"ConceptMap","resourceType":"ConceptMap"}', "map.csv: "),
-        ('{"resourceType":"ConceptMap"}', "holds no row"),
-        ('{"resourceType":"ConceptMap","group":1}', "map.csv, group: is not a list"),
-        ('{"resourceType":"ConceptMap","group":[1]}', "map.csv, group[0]: is not an object"),
-        ('{"resourceType":"ConceptMap","implicitRules":"x"}', "map.csv: has implicitRules, a rule that may change"),
+        (f"{{{ACTIVE}}}", "holds no row that says what a code means"),
+        (f'{{{ACTIVE},"group":1}}', "map.csv, group: is not a list"),
+        (f'{{{ACTIVE},"group":[1]}}', "map.csv, group[0]: is not an object"),
+        (f'{{{ACTIVE},"implicitRules":"x"}}', "map.csv: has implicitRules, a rule that may change"),
     ],
 )
 def test_a_file_that_is_no_map_is_refused(tmp_path: Path, text: str, why: str) -> None:
@@ -255,6 +260,54 @@ def test_a_map_that_is_not_utf_8_is_refused_with_its_place(tmp_path: Path) -> No
     path.write_bytes(HEADER.encode() + b"\xe4,X,y,z\n")
     with pytest.raises(CodeMapError, match=f"is not UTF-8 at byte {len(HEADER)}"):
         read_code_map(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (f"{LOCAL},*,{LOINC},2160-0\n", "* -> 2160-0: a source code is one code, and * is a pattern"),
+        (f"{LOCAL},KR*,{LOINC},2160-0\n", "KR* -> 2160-0: a source code is one code, and KR* is a pattern"),
+        (f"{LOCAL},TUMOUR,{ICD_10_CM},C*\n", "TUMOUR -> C*: a target code is one code, and C* is a pattern"),
+        (f"{LOCAL},INS,http://www.whocc.no/atc,A10A*\n", "INS -> A10A*: a target code is one code"),
+    ],
+)
+def test_a_row_is_about_one_code_and_never_about_a_pattern(tmp_path: Path, row: str, why: str) -> None:
+    message = refused(tmp_path, HEADER + KREA + row)
+    assert message.startswith(f"map.csv, row 3: {why}")
+    assert message.endswith("Write a row for each code.")
+
+
+@pytest.mark.parametrize("code", ["COPD", "CHF", "C", "C-section", "c78.7", "C34.", "OSA"])
+def test_an_abbreviation_is_no_icd_code_to_map_to_or_from(tmp_path: Path, code: str) -> None:
+    for row in (f"{LOCAL},X,{ICD_10_CM},{code}\n", f"{ICD_10_CM},{code},{SNOMED_CT},13645005\n"):
+        assert f"{code} is no ICD-10-CM code: it has not the form of one" in refused(tmp_path, HEADER + row)
+
+
+def test_a_well_formed_icd_code_of_no_value_set_is_no_target(tmp_path: Path) -> None:
+    assert "C99.9 is a code that no analyte and no value set" in refused(
+        tmp_path, f"{HEADER}{LOCAL},X,{ICD_10_CM},C99.9\n"
+    )
+    assert "14 is no ICD-9-CM code" in refused(tmp_path, f"{HEADER}{LOCAL},X,{ICD_9_CM},14\n")
+    assert len(mapped(tmp_path, f"{LOCAL},X,{ICD_10_CM},C787\n{LOCAL},Y,{ICD_10_CM},C78.7\n").targets) == 2
+
+
+@pytest.mark.parametrize("system", [LOINC, LOINC_OID])
+def test_urine_creatinine_is_no_blood_creatinine_under_either_name_of_loinc(tmp_path: Path, system: str) -> None:
+    message = refused(tmp_path, f"{HEADER}{system},2161-8,{LOINC},2160-0\n")
+    assert "2161-8 is Creatinine [Mass/volume] in Urine, another measurement" in message
+    assert "mapped to itself" in refused(tmp_path, f"{HEADER}{LOINC},2160-0,{system},2160-0\n")
+
+
+def test_a_row_with_oids_means_what_it_means_with_uris(tmp_path: Path) -> None:
+    by_oid = f"{LOCAL},D1,urn:oid:2.16.840.1.113883.6.96,73211009\n{LOCAL},KREA,{LOINC_OID},2160-0\n"
+    code_map = mapped(tmp_path, by_oid)
+    assert dict(code_map.targets) == dict(mapped(tmp_path, KREA, f"{LOCAL},D1,{SNOMED_CT},73211009\n").targets)
+    assert codes_of(read(tmp_path, observation((LOCAL, "KREA")), code_map=code_map)) == [["KREA", "2160-0"]]
+
+
+def test_a_directory_is_no_map_and_is_called_one(tmp_path: Path) -> None:
+    with pytest.raises(CodeMapError, match=f"^{tmp_path}: is a directory. Give the file of the map.$"):
+        read_code_map(tmp_path)
 
 
 def test_a_map_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -275,6 +328,13 @@ def equal(code: str, equivalence: str = "equal", **more: Any) -> Resource:
     return {"code": code, "equivalence": equivalence} | more
 
 
+def with_sodium(text: str) -> str:
+    """The same map with one more row, which holds."""
+    document = json.loads(text)
+    document["group"][0]["element"].append({"code": "NA", "target": [equal("2951-2")]})
+    return json.dumps(document)
+
+
 @pytest.mark.parametrize("equivalence", ["equal", "equivalent"])
 def test_a_concept_map_says_the_same_as_csv(tmp_path: Path, equivalence: str) -> None:
     code_map = read_code_map(write(tmp_path, concept_map(equal("2160-0", equivalence)), "map.json"))
@@ -286,7 +346,7 @@ def test_a_concept_map_says_the_same_as_csv(tmp_path: Path, equivalence: str) ->
     "equivalence", ["wider", "narrower", "subsumes", "specializes", "relatedto", "inexact", "unmatched", "disjoint"]
 )
 def test_any_other_equivalence_is_a_finding_and_is_not_used(tmp_path: Path, equivalence: str) -> None:
-    text = concept_map(equal("2160-0", equivalence))
+    text = with_sodium(concept_map(equal("2160-0", equivalence)))
     record = read(tmp_path, observation((LOCAL, "KREA")), code_map=write(tmp_path, text, "map.json"))
     assert codes_of(record) == [["KREA"]]
     (finding,) = (found for found in record.rejections if found.reason == "map-not-equivalent")
@@ -298,9 +358,10 @@ def test_any_other_equivalence_is_a_finding_and_is_not_used(tmp_path: Path, equi
 
 @pytest.mark.parametrize("part", ["dependsOn", "product"])
 def test_a_target_under_a_condition_is_a_finding_and_is_not_used(tmp_path: Path, part: str) -> None:
-    text = concept_map(equal("2160-0", **{part: [{"property": "x", "value": "y"}]}))
+    text = with_sodium(concept_map(equal("2160-0", **{part: [{"property": "x", "value": "y"}]})))
     code_map = read_code_map(write(tmp_path, text, "map.json"))
-    assert (dict(code_map.targets), [found.reason for found in code_map.ignored]) == ({}, ["map-part-not-used"])
+    assert list(code_map.targets) == [f"{LOCAL}|NA"]
+    assert [found.reason for found in code_map.ignored] == ["map-part-not-used"]
 
 
 def test_a_rule_for_codes_that_are_not_listed_is_a_finding_and_is_not_followed(tmp_path: Path) -> None:
@@ -327,6 +388,80 @@ def test_a_rule_for_codes_that_are_not_listed_is_a_finding_and_is_not_followed(t
 )
 def test_a_concept_map_that_cannot_be_proved_is_refused_with_its_place(tmp_path: Path, text: str, why: str) -> None:
     assert why in refused(tmp_path, text, "map.json")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("draft", "the status draft"),
+        ("retired", "the status retired"),
+        ("unknown", "the status unknown"),
+        ("Active", "the status Active"),
+        ("\x1b[2J", "the status ?[2J"),
+        (None, "no status"),
+        (1, "no status"),
+    ],
+)
+def test_a_concept_map_that_nobody_has_put_into_use_is_refused(tmp_path: Path, status: object, said: str) -> None:
+    document = json.loads(concept_map(equal("2160-0"))) | {"status": status}
+    if status is None:
+        del document["status"]
+    message = refused(tmp_path, json.dumps(document), "map.json")
+    assert message == f"map.json: is a ConceptMap with {said}, which nobody has put into use. Give one that is active."
+
+
+@pytest.mark.parametrize("experimental", [True, "true", 1, None])
+def test_an_experimental_concept_map_is_refused(tmp_path: Path, experimental: object) -> None:
+    text = json.dumps(json.loads(concept_map(equal("2160-0"))) | {"experimental": experimental})
+    assert "is an experimental ConceptMap, not meant for use" in refused(tmp_path, text, "map.json")
+
+
+def test_a_concept_map_that_says_it_is_not_experimental_is_used(tmp_path: Path) -> None:
+    text = json.dumps(json.loads(concept_map(equal("2160-0"))) | {"experimental": False})
+    assert dict(read_code_map(write(tmp_path, text, "map.json")).targets) == dict(mapped(tmp_path, KREA).targets)
+
+
+@pytest.mark.parametrize("used", ["equal", "equivalent"])
+@pytest.mark.parametrize(
+    "denial",
+    [
+        equal("2160-0", "disjoint"),
+        {"equivalence": "unmatched"},
+        equal("2160-0", "unmatched"),
+        {"equivalence": "disjoint"},
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_concept_map_that_says_yes_and_no_of_one_code_is_refused(
+    tmp_path: Path, used: str, denial: Resource, first: bool
+) -> None:
+    targets = [denial, equal("2160-0", used)] if first else [equal("2160-0", used), denial]
+    message = refused(tmp_path, with_sodium(concept_map(*targets)), "map.json")
+    where, other = (1, 0) if first else (0, 1)
+    assert message == (
+        f"map.json, group[0].element[0].target[{where}]: KREA -> 2160-0: the map contradicts itself, it is "
+        f"{denial['equivalence']} at map.json, group[0].element[0].target[{other}]. Keep the one that is right."
+    )
+
+
+def test_yes_in_one_group_and_no_in_another_of_the_same_systems_is_a_contradiction(tmp_path: Path) -> None:
+    yes, no = (json.loads(concept_map(target)) for target in (equal("2160-0"), {"equivalence": "unmatched"}))
+    no["group"][0]["target"] = LOINC_OID
+    yes["group"] += no["group"]
+    assert "the map contradicts itself, it is unmatched at" in refused(tmp_path, json.dumps(yes), "map.json")
+
+
+def test_a_code_without_a_match_in_another_system_or_unlike_another_code_contradicts_nothing(tmp_path: Path) -> None:
+    text = json.loads(concept_map(equal("2160-0"), equal("2161-8", "disjoint")))
+    text["group"] += json.loads(concept_map({"equivalence": "unmatched"}, target=SNOMED_CT))["group"]
+    code_map = read_code_map(write(tmp_path, json.dumps(text), "map.json"))
+    assert dict(code_map.targets) == dict(mapped(tmp_path, KREA).targets)
+    assert [found.reason for found in code_map.ignored] == ["map-not-equivalent"] * 2
+
+
+def test_a_concept_map_of_which_nothing_is_used_is_no_map(tmp_path: Path) -> None:
+    text = concept_map(equal("2160-0", "wider"))
+    assert refused(tmp_path, text, "map.json").startswith("map.json: holds no row that says what a code means.")
 
 
 def test_the_example_map_of_the_documentation_holds(example: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cdss.codes.lint import Knowledge, findings
 from cdss.codes.loinc import LoincName, loinc_table
 from cdss.codes.valueset import Concept, value_sets
-from cdss.domain.coding import LOINC, SNOMED_CT, loinc_check_digit_holds, snomed_check_digit_holds
+from cdss.domain.coding import ICD_10_CM, LOINC, SNOMED_CT, loinc_check_digit_holds, snomed_check_digit_holds
 from cdss.units import Analyte, analytes
 from cdss.units.usual import usual_ranges
 
@@ -117,6 +117,14 @@ def with_concept(name: str, concept: Concept) -> Knowledge:
             "diabetes: 73211008 is no SNOMED CT code: its check digit is wrong",
         ),
         (
+            with_concept("cancer", Concept(system=ICD_10_CM, code="C*", display="Malignant neoplasms")),
+            "cancer: C* is no ICD code or category: it has not the form of one",
+        ),
+        (
+            with_concept("cancer", Concept(system=ICD_10_CM, code="C00..D48", display="Neoplasms")),
+            "cancer: C00..D48 is no ICD code or category: it has not the form of one",
+        ),
+        (
             with_concept(
                 "group-digestive", Concept(system="http://hl7.org/fhir/sid/icd-9-cm", code="459..460", display="x")
             ),
@@ -192,6 +200,7 @@ def test_two_digits_of_a_snomed_code_changed_over_are_always_found(place: int) -
         assert not snomed_check_digit_holds("".join(digits))
 
 
+@pytest.mark.catalogue(43)
 @given(place=st.integers(0, 4), add=st.integers(1, 9))
 def test_one_wrong_digit_of_a_loinc_code_is_always_found(place: int, add: int) -> None:
     digits = list("32693")

@@ -133,6 +133,7 @@ def test_codes_without_end_are_lumped_together(tmp_path: Path, monkeypatch: pyte
     assert (len(found.codes), found.unmapped, sum(row.count for row in found.by_frequency)) == (4, 9, 9)
 
 
+@pytest.mark.catalogue(50, 51)
 def test_the_file_makes_hidden_characters_visible_and_runs_nothing_in_a_spreadsheet(tmp_path: Path) -> None:
     path, out = tmp_path / "source.ndjson", tmp_path / "codes.csv"
     hostile = observation(coding("=1+1", display="@SUM(A1)\u202e\nx"), unit="-2")

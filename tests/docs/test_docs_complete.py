@@ -16,6 +16,8 @@ import cdss
 from cdss.cli.main import build_parser
 from cdss.codes.page import page as codes_page
 from cdss.domain import feature
+from cdss.domain.reasons import known_reasons
+from cdss.domain.reasons import page as reasons_page
 from cdss.features import read_spec
 from cdss.features.spec import AGGREGATES
 from cdss.units import Analyte, analytes
@@ -78,15 +80,36 @@ def spec_reasons() -> set[str]:
 
 
 def documented_reasons() -> set[str]:
-    return set(re.findall(r"^\| `([^`]+)` \|", (REFERENCE / "reasons.md").read_text("utf-8"), re.MULTILINE))
+    return set(known_reasons())
 
 
 def test_every_reason_is_documented_and_every_documented_reason_exists() -> None:
+    """To mend: put the new reason into cdss/domain/reasons.toml, and `make docs`."""
     written, endings = source_reasons()
     existing, documented = written | spec_reasons(), documented_reasons()
     assert existing - documented == set()
     assert {reason for reason in documented - existing if not reason.endswith(tuple(endings))} == set()
     assert {f"subject{ending}" for ending in endings} <= documented
+
+
+def test_the_page_of_reasons_is_what_the_data_gives() -> None:
+    """To mend: change cdss/domain/reasons.toml, and `make docs`."""
+    text = (REFERENCE / "reasons.md").read_text("utf-8")
+    assert text == reasons_page()
+    assert re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE) == list(known_reasons())
+
+
+@pytest.mark.parametrize("code", known_reasons())
+def test_a_reason_fits_a_row_and_its_remedy_stands_alone(code: str) -> None:
+    known = known_reasons()[code]
+    assert _WORD.fullmatch(code)
+    for text in (known.severity, known.meaning, known.remedy, known.block_remedy):
+        assert text == text.strip() != ""
+        assert "|" not in text
+        assert text.isprintable()
+    for remedy in (known.remedy, known.block_remedy):
+        assert remedy.endswith(".")
+        assert "](" not in remedy
 
 
 def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

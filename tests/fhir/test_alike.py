@@ -49,7 +49,20 @@ def results(draw: random.Random) -> list[bytes]:
         potassium(own_id, **common, identifier=[{"system": BASE, "value": own_id}], performer=[common["subject"]]),
         potassium(own_id, **common, valueQuantity=None, valueCodeableConcept=code("LA6576-8")),
         {**pressure(draw.randrange(60, 180), draw.randrange(50, 110)), "id": own_id, **common},
-        {**potassium(own_id, **common), "referenceRange": [{"low": {"value": number}}]},
+        {**potassium(own_id, **common), "referenceRange": [{"low": {"value": number}, "high": {"value": 5.1}}]},
+        measured("6690-2", draw.choice([0, 0.0, number]), "10*3/uL", own_id, **common),
+        measured("1742-6", round(number * 9), "IU/L", own_id, **common),
+        potassium(own_id, **common, valueQuantity=quantity(number, comparator="<")),
+        potassium(own_id, **common, valueQuantity=None, dataAbsentReason=code("unknown")),
+        potassium(own_id, **common, valueQuantity=quantity(number), basedOnn=[{"reference": "ServiceRequest/1"}]),
+        potassium(
+            own_id,
+            **common,
+            code=code("K", system="http://example.org/local"),
+            valueQuantity=None,
+            valueDateTime=f"{hour}:00Z",
+        ),
+        potassium(own_id, **common, valueQuantity=quantity(number), category=[code("vital-signs"), code("exam")]),
         potassium(own_id, **common, code=code("K", system="http://example.org/local"), valueQuantity=quantity(number)),
     ]
     resource = to_bytes(draw.choice(forms))

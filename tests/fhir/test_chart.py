@@ -84,6 +84,7 @@ def test_an_odd_patient_gives_an_empty_banner_and_no_crash(patient: dict[str, An
     assert "Before" not in found.family
 
 
+@pytest.mark.catalogue(66)
 def test_a_record_is_synthetic_only_if_every_resource_says_so() -> None:
     tagged = {"meta": {"tag": [{"system": "x", "code": "HTEST"}]}}
     marked, plain = {"resourceType": "Patient", "id": "p", **tagged}, {"resourceType": "Patient", "id": "q"}

@@ -25,6 +25,7 @@ def zipped() -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.catalogue(13, 55, 56, 57, 59, 60, 64, 65)
 @pytest.mark.parametrize(
     ("raw", "reason", "place"),
     [
@@ -74,6 +75,7 @@ def test_input_that_is_no_fhir_json_is_refused_with_its_place(
     assert refused.value.exit_code == 3
 
 
+@pytest.mark.catalogue(52, 55, 63)
 @pytest.mark.parametrize(
     ("raw", "name"),
     [
@@ -105,6 +107,7 @@ def test_every_legal_form_of_a_file_reads_the_same(tmp_path: Path, raw: bytes, n
 class TestNdjson:
     """One resource a line; a bad line is counted by its number."""
 
+    @pytest.mark.catalogue(63)
     @pytest.mark.parametrize(
         ("bad", "reason"),
         [
@@ -128,12 +131,14 @@ class TestNdjson:
         (finding,) = [found for found in reading.report["rejections"] if found["severity"] == "error"]
         assert (finding["source"], finding["reason"]) == ("line 3" if last else "line 1", reason)
 
+    @pytest.mark.catalogue(63)
     def test_a_pretty_printed_document_is_refused(self, tmp_path: Path) -> None:
         pretty = b'{\n  "resourceType": "Patient",\n  "name": [{"given": [\n"Brannoc"\n]}],\n  "id":\n  "p1"\n}\n'
         with pytest.raises(InputRefusedError) as refused:
             look_at(tmp_path, pretty, "input.ndjson")
         assert refused.value.reason == "not-ndjson"
 
+    @pytest.mark.catalogue(60, 63)
     def test_an_outcome_among_the_lines_is_a_note(self, tmp_path: Path) -> None:
         reading = look_at(tmp_path, LINES + b'{"resourceType": "OperationOutcome"}\n', "input.ndjson")
         assert reading.value() == "3.9 mmol/L"
@@ -159,6 +164,7 @@ class TestDirectory:
         assert reading.value() == "4.6 mmol/L"
         assert reading.report["resources"] == 3
 
+    @pytest.mark.catalogue(59)
     @pytest.mark.parametrize(
         "broken", [b"", b"{", b"<Bundle/>", GOOD[:-5], GOOD.decode().encode("utf-16"), gzip.compress(GOOD)[:-9]]
     )

@@ -20,6 +20,7 @@ def later(**changes: Any) -> dict[str, Any]:
     return potassium("k2", effectiveDateTime=NEWER, valueQuantity=quantity(5.2), **changes)
 
 
+@pytest.mark.catalogue(34)
 @pytest.mark.parametrize(
     "reference",
     [
@@ -35,6 +36,7 @@ def test_a_reference_to_the_patient_is_resolved(tmp_path: Path, reference: dict[
     assert look(tmp_path, *everyone, with_patient=False).value() == "5.2 mmol/L"
 
 
+@pytest.mark.catalogue(32, 33, 34)
 @pytest.mark.parametrize(
     ("reference", "reason"),
     [
@@ -60,6 +62,7 @@ def test_a_result_of_somebody_else_is_put_aside(tmp_path: Path, reference: dict[
     assert reading.report["put_aside"] == 1
 
 
+@pytest.mark.catalogue(34)
 def test_a_urn_reference_inside_a_bundle_is_resolved(tmp_path: Path) -> None:
     urn = "urn:uuid:6c1d2a2e-6f0b-4a52-9c4c-0f2f6a2f6b11"
     person = {name: value for name, value in patient().items() if name != "id"}
@@ -67,6 +70,7 @@ def test_a_urn_reference_inside_a_bundle_is_resolved(tmp_path: Path) -> None:
     assert look_at(tmp_path, to_bytes(document), subject=urn.rpartition(":")[2]).value() == "3.9 mmol/L"
 
 
+@pytest.mark.catalogue(32)
 def test_the_same_id_on_another_server_is_another_patient(tmp_path: Path) -> None:
     stranger = {"fullUrl": "https://elsewhere.example/Observation/k2", "resource": later()}
     reading = look(tmp_path, potassium(), stranger)
@@ -74,6 +78,7 @@ def test_the_same_id_on_another_server_is_another_patient(tmp_path: Path) -> Non
     assert reading.reasons("error") == {"subject-unresolved"}
 
 
+@pytest.mark.catalogue(36)
 def test_two_patients_and_none_named_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "two.json"
     path.write_bytes(to_bytes(bundle(patient(), patient("p2"))))
@@ -94,6 +99,7 @@ def test_an_unknown_patient_is_refused(tmp_path: Path) -> None:
         look(tmp_path, potassium(), subject="p9")
 
 
+@pytest.mark.catalogue(35)
 def test_a_dangling_encounter_is_a_note(tmp_path: Path) -> None:
     reading = look(tmp_path, potassium(encounter={"reference": "Encounter/gone"}))
     assert reading.value() == "3.9 mmol/L"
@@ -105,6 +111,7 @@ def version(number: str | None, value: float, updated: str | None = None) -> dic
     return potassium(meta={name: part for name, part in meta.items() if part}, valueQuantity=quantity(value))
 
 
+@pytest.mark.catalogue(21)
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize(
     ("old", "new"),
@@ -124,12 +131,14 @@ def test_the_newest_version_wins_whatever_the_order(
     assert reading.reasons() == {"superseded-version"}
 
 
+@pytest.mark.catalogue(21)
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_result_withdrawn_in_its_newest_version_is_gone(tmp_path: Path, order: int) -> None:
     pair = [version("1", 3.9), version("2", 3.9) | {"status": "entered-in-error"}]
     assert look(tmp_path, *pair[::order]).value() is None
 
 
+@pytest.mark.catalogue(22)
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("versions", [(None, None), ("1", "1"), ("1", None)])
 def test_one_id_with_two_contents_is_put_aside_twice(
@@ -142,17 +151,20 @@ def test_one_id_with_two_contents_is_put_aside_twice(
     assert reading.report["put_aside"] == 2
 
 
+@pytest.mark.catalogue(22)
 def test_two_contents_of_the_patient_forbid_a_score(tmp_path: Path) -> None:
     reading = look(tmp_path, patient(), patient(gender="male"), potassium(), with_patient=False)
     assert reading.blocked == {"patient-unusable"}
 
 
+@pytest.mark.catalogue(23)
 def test_an_exact_duplicate_counts_once(tmp_path: Path) -> None:
     reading = look(tmp_path, potassium(), potassium())
     assert (reading.report["events"], reading.report["not_needed"]) == (1, 1)
     assert reading.reasons() == {"duplicate"}
 
 
+@pytest.mark.catalogue(23)
 def test_one_result_under_two_ids_counts_once(tmp_path: Path) -> None:
     reading = look(tmp_path, potassium("a"), potassium("b"))
     assert (reading.report["events"], reading.report["not_needed"]) == (1, 1)
@@ -185,6 +197,7 @@ def test_two_final_results_of_one_moment_that_differ_are_both_put_aside(
     assert reading.report["put_aside"] == 2
 
 
+@pytest.mark.catalogue(33)
 @pytest.mark.parametrize(
     ("subject", "reason"),
     [
@@ -211,6 +224,7 @@ def test_a_result_whose_subject_agrees_with_itself_is_used(tmp_path: Path, subje
     assert reading.value() == "5.2 mmol/L"
 
 
+@pytest.mark.catalogue(32)
 def test_a_result_from_the_stay_of_another_patient_is_put_aside(tmp_path: Path) -> None:
     stay = {
         "resourceType": "Encounter",
@@ -254,6 +268,7 @@ def test_two_stays_alike_are_both_kept(tmp_path: Path) -> None:
     assert not reading.reasons()
 
 
+@pytest.mark.catalogue(24)
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("by", ["fullUrl", "request"])
 def test_a_result_deleted_in_a_history_is_not_used(tmp_path: Path, order: int, by: str) -> None:
@@ -283,6 +298,7 @@ def test_a_drug_in_two_contents_is_not_resolved_by_their_order(tmp_path: Path, o
     assert "medication-unresolved" in reading.reasons("error")
 
 
+@pytest.mark.catalogue(54)
 @pytest.mark.parametrize(
     "name", ["../../../etc/passwd", "x" * 65, "k'; DROP TABLE--", "", "k\n", "\u202ek", 7, None, ["k"]]
 )
@@ -295,6 +311,7 @@ def test_an_id_that_is_none_is_put_aside_and_never_shown(tmp_path: Path, name: A
     assert finding["source"] == "Observation at Bundle.entry[1]"
 
 
+@pytest.mark.catalogue(61)
 @pytest.mark.parametrize("kind", ["observation", "Observatoin", "OBSERVATION", "Observation ", "NutritionIntake"])
 def test_an_unknown_resource_type_is_put_aside(tmp_path: Path, kind: str) -> None:
     reading = look(tmp_path, {"resource": potassium() | {"resourceType": kind}})
@@ -314,6 +331,7 @@ def test_a_contained_result_is_not_silently_lost(tmp_path: Path) -> None:
     assert reading.reasons() == {"contained-not-read"}
 
 
+@pytest.mark.catalogue(61)
 @pytest.mark.parametrize(
     "entry",
     [None, {}, "Observation/k", [], 7, {"resource": None}, {"resource": "k"}, {"resource": {}}, {"resource": []}],
@@ -328,6 +346,7 @@ def test_an_entry_that_holds_no_resource_is_counted_and_the_rest_is_used(tmp_pat
 class TestBundleTypes:
     """What the type and the links of a Bundle mean."""
 
+    @pytest.mark.catalogue(62)
     @pytest.mark.parametrize("kind", ["transaction", "batch"])
     def test_requests_are_noted_and_not_carried_out(self, tmp_path: Path, kind: str) -> None:
         entry = bundle(potassium())["entry"][0] | {"request": {"method": "POST", "url": "Observation"}}
@@ -335,16 +354,19 @@ class TestBundleTypes:
         assert reading.value() == "3.9 mmol/L"
         assert reading.reasons() == {"bundle-of-requests"}
 
+    @pytest.mark.catalogue(62)
     @pytest.mark.parametrize("kind", ["collection", "searchset", "history", "document", "message"])
     def test_bundles_of_data_are_read(self, tmp_path: Path, kind: str) -> None:
         assert look_at(tmp_path, to_bytes(bundle(patient(), potassium(), kind=kind))).value() == "3.9 mmol/L"
 
+    @pytest.mark.catalogue(62)
     def test_one_page_of_several_forbids_a_score(self, tmp_path: Path) -> None:
         more = [{"relation": "next", "url": "https://fhir.example.org/r4?page=2"}]
         reading = look_at(tmp_path, to_bytes(bundle(patient(), potassium(), kind="searchset", link=more)))
         assert reading.blocked == {"source-incomplete"}
         assert [block.reason for block in reading.record.source_blocks] == ["source-incomplete"]
 
+    @pytest.mark.catalogue(60)
     @pytest.mark.parametrize(
         ("issue", "blocked"),
         [
@@ -381,20 +403,24 @@ class TestBundleTypes:
             raw = to_bytes(bundle(patient(), potassium(), kind="searchset", total=total))
             assert look_at(tmp_path, raw).blocked == blocked
 
+    @pytest.mark.catalogue(24)
     def test_a_deletion_that_carries_the_result_deletes_it(self, tmp_path: Path) -> None:
         entry = bundle(potassium())["entry"][0] | {"request": {"method": "DELETE", "url": "Observation/k"}}
         reading = look_at(tmp_path, to_bytes(bundle(patient(), entry, kind="history")))
         assert reading.value() is None
         assert reading.reasons() == {"deletion"}
 
+    @pytest.mark.catalogue(41)
     def test_rules_on_the_bundle_forbid_a_score(self, tmp_path: Path) -> None:
         assert look_at(tmp_path, to_bytes(bundle(patient(), potassium(), implicitRules="http://x"))).blocked
 
+    @pytest.mark.catalogue(62)
     def test_searches_inside_a_batch_response_are_read(self, tmp_path: Path) -> None:
         inner = bundle(potassium(), kind="searchset")
         raw = to_bytes(bundle(patient(), {"resource": inner}, kind="batch-response"))
         assert look_at(tmp_path, raw).value() == "3.9 mmol/L"
 
+    @pytest.mark.catalogue(60)
     def test_an_empty_search_has_no_patient(self, tmp_path: Path) -> None:
         with pytest.raises(InputRefusedError):
             look_at(tmp_path, to_bytes({"resourceType": "Bundle", "type": "searchset", "total": 0}))
@@ -404,6 +430,7 @@ class TestBundleTypes:
         with pytest.raises(InputRefusedError):
             look_at(tmp_path, to_bytes({"resourceType": "Bundle", "type": "collection", "entry": entries}))
 
+    @pytest.mark.catalogue(60, 62)
     def test_the_outcome_of_a_search_is_a_note(self, tmp_path: Path) -> None:
         outcome = {"resource": {"resourceType": "OperationOutcome"}, "search": {"mode": "outcome"}}
         reading = look(tmp_path, potassium(), outcome)
@@ -427,6 +454,7 @@ def test_reading_twice_gives_the_same_record(tmp_path: Path) -> None:
     assert first.report == second.report
 
 
+@pytest.mark.catalogue(32)
 def test_a_result_misfiled_in_one_bundle_of_a_directory_counts_for_nobody_and_both_are_told(tmp_path):
     def person(name: str, *results: dict[str, object]) -> dict[str, object]:
         resources = [{"resourceType": "Patient", "id": name}, *results]

@@ -93,11 +93,13 @@ def test_the_example_has_every_kind_of_event() -> None:
     assert len(EVENTS) == 12
 
 
+@pytest.mark.catalogue(21)
 @given(st.permutations(RESOURCES))
 def test_order_changes_no_event(resources: list[Any]) -> None:
     assert events_of(as_bundle(resources)) == EVENTS
 
 
+@pytest.mark.catalogue(23)
 @given(st.lists(st.sampled_from(RESOURCES), max_size=8))
 def test_repetition_changes_no_event(again: list[Any]) -> None:
     assert events_of(as_bundle(RESOURCES + again)) == EVENTS

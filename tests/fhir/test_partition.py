@@ -41,8 +41,8 @@ def in_parts(path: Path, count: int) -> tuple[list[PatientRecord], list[Rejectio
     try:
         parts.split()
         records = list(parts.records())
-        folder = parts._folder
-        assert folder is not None
+        assert parts._scratch is not None
+        folder = parts._scratch.folder
         assert folder.stat().st_mode & 0o777 == 0o700
     finally:
         parts.close()

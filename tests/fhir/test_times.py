@@ -12,6 +12,7 @@ NO_TIME: dict[str, Any] = {"effectiveDateTime": None}
 YESTERDAY = potassium("k0", effectiveDateTime="2025-09-02T08:00:00Z", valueQuantity=quantity(4.4))
 
 
+@pytest.mark.catalogue(25, 27, 28, 29)
 @pytest.mark.parametrize(
     ("time", "reason"),
     [
@@ -41,6 +42,7 @@ def test_a_result_without_a_usable_time_is_put_aside(tmp_path: Path, time: str, 
     assert reading.report["put_aside"] == 1
 
 
+@pytest.mark.catalogue(26, 30)
 @pytest.mark.parametrize(
     "time", ["2016-12-31T23:59:60Z", "2025-09-03T19:00:00Z", "2025-09-03T15:00:00-04:00", "2025-09-03T18:10:00.123Z"]
 )
@@ -48,6 +50,7 @@ def test_a_time_that_exists_is_used(tmp_path: Path, time: str) -> None:
     assert look(tmp_path, potassium(effectiveDateTime=time)).value() == "3.9 mmol/L"
 
 
+@pytest.mark.catalogue(28)
 @pytest.mark.parametrize("time", ["2025-09-01", "2025-08", "2024"])
 def test_a_partial_date_counts_from_its_last_moment_with_a_note(tmp_path: Path, time: str) -> None:
     reading = look(tmp_path, potassium(effectiveDateTime=time))
@@ -55,12 +58,14 @@ def test_a_partial_date_counts_from_its_last_moment_with_a_note(tmp_path: Path, 
     assert reading.reasons() == {"time-partial"}
 
 
+@pytest.mark.catalogue(26)
 def test_zones_are_compared_as_instants(tmp_path: Path) -> None:
     earlier = potassium("k1", effectiveDateTime="2025-09-03T14:10:00-04:00")
     later = potassium("k2", effectiveDateTime="2025-09-03T18:40:00Z", valueQuantity=quantity(5.2))
     assert look(tmp_path, later, earlier).value() == "5.2 mmol/L"
 
 
+@pytest.mark.catalogue(31)
 @pytest.mark.parametrize(
     ("changes", "expected", "reasons"),
     [
@@ -100,12 +105,14 @@ def test_effective_and_issued_decide_together(
     assert reading.reasons() == reasons
 
 
+@pytest.mark.catalogue(20)
 @pytest.mark.parametrize("order", [1, -1])
 def test_final_wins_over_preliminary_at_one_time(tmp_path: Path, order: int) -> None:
     pair = [potassium("k1", status="preliminary"), potassium("k2", valueQuantity=quantity(4.6))]
     assert look(tmp_path, *pair[::order]).value() == "4.6 mmol/L"
 
 
+@pytest.mark.catalogue(20, 25)
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_final_result_issued_later_does_not_hide_the_preliminary_one(tmp_path: Path, order: int) -> None:
     preliminary = potassium("k1", status="preliminary", issued="2025-09-03T18:20:00Z")
@@ -113,12 +120,14 @@ def test_a_final_result_issued_later_does_not_hide_the_preliminary_one(tmp_path:
     assert look(tmp_path, *[preliminary, final][::order]).value() == "3.9 mmol/L"
 
 
+@pytest.mark.catalogue(21)
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_corrected_result_wins_over_the_final_one(tmp_path: Path, order: int) -> None:
     pair = [potassium("k1"), potassium("k2", status="corrected", valueQuantity=quantity(4.6))]
     assert look(tmp_path, *pair[::order]).value() == "4.6 mmol/L"
 
 
+@pytest.mark.catalogue(29)
 @pytest.mark.parametrize(
     "time", ["1900-01-01T00:00:00Z", "1900-01-01T00:00:00-12:00", "1900-01-01", "1900", "0002-01-01"]
 )
@@ -194,6 +203,7 @@ def test_an_order_not_to_give_a_drug_is_no_drug(tmp_path: Path) -> None:
     assert reading.reasons("error") == {"not-to-be-done"}
 
 
+@pytest.mark.catalogue(47)
 def test_the_class_of_an_encounter_in_its_r5_form_is_put_aside(tmp_path: Path) -> None:
     encounter = {"resourceType": "Encounter", "id": "e", "status": "in-progress", "class": [code("IMP")]}
     encounter |= {"subject": {"reference": "Patient/p1"}, "period": {"start": "2025-09-03T06:00:00Z"}}
@@ -201,6 +211,7 @@ def test_the_class_of_an_encounter_in_its_r5_form_is_put_aside(tmp_path: Path) -
     assert reading.reasons("error") == {"wrong-type"}
 
 
+@pytest.mark.catalogue(37, 38, 39, 41)
 @pytest.mark.parametrize(
     ("changes", "blocked"),
     [
@@ -241,6 +252,7 @@ def test_what_the_patient_record_says_decides_whether_a_score_is_allowed(
     assert reading.value() == "3.9 mmol/L"
 
 
+@pytest.mark.catalogue(39)
 @pytest.mark.parametrize(
     ("changes", "known"),
     [({"birthDate": "1958"}, True), ({"birthDate": "XXXX-XX-XX"}, False), ({"birthDate": None}, False)],
@@ -253,6 +265,7 @@ def test_an_unknown_age_has_no_default(tmp_path: Path, changes: dict[str, Any], 
     assert age is None or 66 <= age <= 68
 
 
+@pytest.mark.catalogue(40)
 @pytest.mark.parametrize(("gender", "female"), [("female", True), ("male", False), ("other", None), ("unknown", None)])
 def test_sex_has_no_default(tmp_path: Path, gender: str, female: bool | None) -> None:
     reading = look(tmp_path, patient(gender=gender), with_patient=False)

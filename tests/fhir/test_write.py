@@ -272,6 +272,7 @@ def test_a_patient_known_by_an_identifier_alone_is_named_by_it() -> None:
     assert risk_assessment(record, AUTHOR)["subject"]["identifier"] == {"system": "urn:oid:1.2.3", "value": "A|1"}
 
 
+@pytest.mark.catalogue(66)
 def test_synthetic_records_are_marked_in_both_resources() -> None:
     record = told(synthetic=True)
     for found in (risk_assessment(record, AUTHOR), provenance(record, [AUTHOR], "RiskAssessment/x")):
@@ -392,6 +393,7 @@ def test_signatures_that_attest_nothing_are_refused(signatures: list[Signed], er
         provenance(told(), signatures, "RiskAssessment/r1")
 
 
+@pytest.mark.catalogue(48)
 @pytest.mark.parametrize(
     "text",
     [

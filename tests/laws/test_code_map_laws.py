@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,6 +83,7 @@ def told(record: PatientRecord) -> tuple[object, ...]:
     )  # fmt: skip
 
 
+@pytest.mark.catalogue(45)
 @few
 @given(st.lists(results(), min_size=1, max_size=5))
 def test_a_result_in_the_hospitals_code_gives_the_feature_of_one_in_the_code_it_means(

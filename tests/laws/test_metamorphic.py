@@ -94,6 +94,7 @@ def test_the_order_of_resources_does_not_matter(told: Told, order: random.Random
     assert inputs_digest(before) == inputs_digest(after)
 
 
+@pytest.mark.catalogue(23)
 @few
 @given(records(), st.data())
 def test_a_resource_sent_twice_counts_once(told: Told, data: st.DataObject) -> None:
@@ -104,6 +105,7 @@ def test_a_resource_sent_twice_counts_once(told: Told, data: st.DataObject) -> N
     assert inputs_digest(before) == inputs_digest(after)
 
 
+@pytest.mark.catalogue(23)
 @few
 @given(records(), st.data())
 def test_the_same_result_under_a_second_id_counts_once(told: Told, data: st.DataObject) -> None:
@@ -165,6 +167,7 @@ EXACT = {
 }
 
 
+@pytest.mark.catalogue(1)
 @few
 @given(st.data())
 def test_a_change_of_unit_changes_no_value(data: st.DataObject) -> None:
@@ -182,6 +185,7 @@ def test_a_change_of_unit_changes_no_value(data: st.DataObject) -> None:
     np.testing.assert_allclose(after, before, rtol=1e-9, atol=0)
 
 
+@pytest.mark.catalogue(4)
 @few
 @given(st.integers(40, 1200))
 def test_creatinine_in_umol_per_litre_is_the_same_creatinine(hundredths: int) -> None:
@@ -215,6 +219,7 @@ def test_all_times_moved_together_change_nothing_but_the_age(told: Told, days: i
     assert bits(vector_of(ageless)) == bits(vector_of(moved(ageless), index_time=later))
 
 
+@pytest.mark.catalogue(25)
 @few
 @given(records(), records())
 def test_nothing_known_later_changes_an_earlier_answer(told: Told, other: Told) -> None:

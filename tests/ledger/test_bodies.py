@@ -35,6 +35,7 @@ def test_canonical_bytes_are_those_of_rfc_8785(value):
     assert canonical_bytes(value) == rfc8785.dumps(value)
 
 
+@pytest.mark.catalogue(52)
 @pytest.mark.parametrize("bad", [0.5, 2**53, -(2**53), "\ud800", {"é": 1}, {1: 2}, b"x", {"a": float("nan")}])
 def test_what_has_no_one_form_is_refused(bad):
     with memory_home() as home, open_store(home) as store:
@@ -101,6 +102,7 @@ def test_ids_begin_with_their_time():
     assert (early[14], early[19] in "89ab", len({uuid7(datetime.now(UTC)) for _ in range(100)})) == ("7", True, 100)
 
 
+@pytest.mark.catalogue(52)
 @pytest.mark.parametrize(
     "bad",
     [

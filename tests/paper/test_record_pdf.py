@@ -126,6 +126,7 @@ def test_ward_and_bed_are_named_once() -> None:
     assert "Place Ward 7B, bed 12" in pages(decision_pdf(changed, [], None))[0]
 
 
+@pytest.mark.catalogue(66)
 def test_only_a_synthetic_record_is_marked_so() -> None:
     assert "SYNTHETIC" not in words(decision_pdf(record() | {"synthetic": False}, history(), receipt()))
 
@@ -148,6 +149,7 @@ def test_fonts_are_all_inside(signed_record: bytes) -> None:
             assert "/FontFile2" in font.get_object()["/FontDescriptor"].get_object()
 
 
+@pytest.mark.catalogue(48, 49)
 def test_nothing_in_it_acts_or_reaches_out(signed_record: bytes) -> None:
     assert not any(
         word in signed_record for word in (b"/JavaScript", b"/URI", b"/Launch", b"/EmbeddedFile", b"/AcroForm")
@@ -199,12 +201,14 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.catalogue(48, 49)
 @pytest.mark.parametrize(("family", "given"), HOSTILE)
 def test_hostile_names_come_out_as_typed(family: str, given: str) -> None:
     for page in pages(named(family, given)):
         assert " ".join(f"{family}, {given}".split()) in page
 
 
+@pytest.mark.catalogue(48, 49)
 @pytest.mark.parametrize(
     "where", ["statement", "plan", "note", "finding", "fact", "source", "detail", "act", "name", "ward"]
 )
@@ -269,6 +273,7 @@ def test_names_from_right_to_left_need_no_code_point(name: str) -> None:
     assert "Ruth" in text
 
 
+@pytest.mark.catalogue(51)
 @pytest.mark.parametrize(
     ("char", "shown"),
     [("😀", "U+1F600"), ("漢", "U+6F22"),

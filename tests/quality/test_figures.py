@@ -165,6 +165,17 @@ def test_two_codes_on_one_pulse_oximetry_count_as_the_more_exact_one():
     assert code(report, "2708-6")["sent"] == 0
 
 
+def test_a_coded_answer_is_usable_and_is_none_of_the_numbers():
+    system = "https://cdss.example/fhir/CodeSystem/support2"
+    group, answer = ({"coding": [{"system": system, "code": name}]} for name in ("dzgroup", "coma"))
+    coded = result("d", None, valueQuantity=None, valueCodeableConcept=answer) | {"code": group}
+    _, report = report_of(one_file(patient("a"), coded, result("c", 1)))
+    for name, numbers in (("dzgroup", 0), ("2160-0", 1)):
+        found = code(report, name)
+        assert found["usable"] == 1
+        assert ((found["values"] or {"n": 0})["n"], found["bounds"]) == (numbers, 0)
+
+
 def test_counts_that_do_not_agree_make_no_report():
     record, _ = report_of(one_file(patient("a"), result("c", 1)))
     assert record.census is not None

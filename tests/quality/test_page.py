@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from sources import directory, lines, one_file, patient, report_of, result
 
+from cdss.domain.reasons import known_reasons
 from cdss.workflow.quality import quality_page
-from cdss.workflow.quality.kahn import PLACES
+from cdss.workflow.quality.kahn import COMPLETENESS, CONFORMANCE, FIRST, PLAUSIBILITY, place_of
 from cdss.workflow.quality.parts import month, number, percent, periods, words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,18 +176,18 @@ def test_print_is_the_light_theme():
 
 
 def test_every_finding_has_its_place_in_the_framework():
-    """To mend: put the new reason into cdss/workflow/quality/kahn.py."""
-    rows = re.findall(
-        r"^\| `([^`]+)` \| ([^|]*)\|", (ROOT / "docs" / "reference" / "reasons.md").read_text("utf-8"), re.MULTILINE
-    )
-    documented = {reason for reason, _ in rows}
-    assert set(PLACES) <= documented
-    findings = {reason for reason, severity in rows if {"error", "note", "refused"} & set(re.findall(r"\w+", severity))}
+    """To mend: give the new reason its `quality` in cdss/domain/reasons.toml."""
     never = {  # a refusal of the whole input, or a finding beside an estimate: never in a record that was read
         "ambiguous-subject", "subject-not-found", "no-fhir-files", "columns-missing", "not-csv",
         "outside-training-range",
     }  # fmt: skip
-    assert findings - never <= set(PLACES)
+    for reason, known in known_reasons().items():
+        if {"error", "note", "refused"} & set(re.findall(r"\w+", known.severity)) and reason not in never:
+            category, subcategory = place_of(reason)
+            assert category in (CONFORMANCE, COMPLETENESS, PLAUSIBILITY, "as intended"), reason
+            assert subcategory, reason
+    assert set(FIRST) <= set(known_reasons())
+    assert place_of("no-such-reason") == ("other", "not listed")
 
 
 @pytest.mark.parametrize(

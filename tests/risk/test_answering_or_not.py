@@ -134,6 +134,20 @@ def test_a_death_by_the_index_time_or_without_a_date_forbids_an_estimate(hours: 
         assert isinstance(answer(told), RiskEstimate)
 
 
+@pytest.mark.parametrize(
+    ("told", "code", "remedy"),
+    [
+        (seriously_ill().died(), "deceased", "None: no estimate is made for a patient who has died by the index time."),
+        (seriously_ill().stating(active=False), "patient-inactive", "Ask for the record now in use."),
+        (seriously_ill().stating(deceasedOn="2026-01-01"), "patient-unusable", "See the finding on the Patient."),
+    ],
+)
+def test_what_forbids_an_estimate_says_what_to_do(told: Told, code: str, remedy: str) -> None:
+    found = answer(told)
+    assert isinstance(found, Abstention)
+    assert [reason.remedy for reason in found.reasons if reason.code == code] == [remedy]
+
+
 def test_a_later_death_changes_nothing() -> None:
     before, after = answer(seriously_ill()), answer(seriously_ill().died(hours=1))
     assert before.to_dict() == after.to_dict()
