@@ -57,6 +57,7 @@ lint: .venv
 # The pages that are written from data.
 docs: .venv
 	$(BIN)/python -m cdss.codes.page > docs/reference/codes.md
+	$(BIN)/python -m cdss.domain.reasons > docs/reference/reasons.md
 
 # Pins stay where they still fit; `make pins UPGRADE=1` takes the newest. Run it with the oldest Python supported.
 # nvidia-nccl-cu12, 469 MB for GPUs only, stays out, whatever pip-compile warns of it: the lists are installed

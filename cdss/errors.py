@@ -4,7 +4,7 @@
 
     CdssError
     ├── UsageError               the caller asked for something that does not exist or cannot be read (exit 2)
-    │   ├── SourceNotFoundError  no such path
+    │   ├── SourceNotFoundError  no such path, or a URL, a pipe or a device
     │   ├── CodeMapError         a row of a hospital's code map cannot be proved
     │   ├── CohortError          a cohort or outcome row is not usable
     │   ├── SpecError            a model's spec.toml breaks its own rules
@@ -25,7 +25,11 @@ Each message names the record, the reason and the next step, and never a patient
 
 from __future__ import annotations
 
+import os
+import re
 from typing import ClassVar
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of two letters or more: one is a drive
 
 
 class CdssError(Exception):
@@ -41,10 +45,18 @@ class UsageError(CdssError):
 
 
 class SourceNotFoundError(UsageError):
-    """A path named by the caller is not there."""
+    """What the caller named is not there, or is nothing that can be read."""
 
-    def __init__(self, path: object) -> None:
-        super().__init__(f"{path}: no such file or directory. Check the path and try again.")
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        if _URL.match(str(path)):
+            why = "is a URL, and servers are not read yet. Export the data, and name the file or directory."
+        elif os.path.isdir(path):
+            why = "is a directory. Name a file."
+        elif os.path.exists(path):
+            why = "is neither a file nor a directory. Write what it gives into a file, and name that."
+        else:
+            why = "no such file or directory. Check the path and try again."
+        super().__init__(f"{path}: {why}")
 
 
 class CodeMapError(UsageError):

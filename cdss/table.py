@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from cdss.domain.coding import Coding
+from cdss.domain.coding import Coding, undotted
 from cdss.domain.event import ClinicalEvent, EventKind
 from cdss.domain.instant import NEVER, from_micros
 
@@ -186,7 +186,7 @@ class EventTable(Sequence[ClinicalEvent]):
         found: dict[str, list[int]] = {}
         for number in np.unique(self.codes).tolist():
             for key in self.codesets[number]:
-                found.setdefault(key, []).append(number)
+                found.setdefault(undotted(key), []).append(number)
         return found
 
     def rows_of(self, kind: EventKind) -> NDArray[np.int64]:
@@ -196,7 +196,7 @@ class EventTable(Sequence[ClinicalEvent]):
     def carries(self, keys: Sequence[str]) -> NDArray[np.bool_]:
         """Whether each of `codesets` holds any of these `system|code` keys; `E11*` stands for all that begin so."""
         known, found = self._codesets_of_key, np.zeros(len(self.codesets), bool)
-        for key in keys:
+        for key in map(undotted, keys):
             if key.endswith("*"):
                 for code, numbers in known.items():
                     if code.startswith(key[:-1]):
@@ -232,10 +232,10 @@ def build_table(buffer: EventBuffer, sources: Sequence[str], keep: NDArray[np.bo
     )
 
 
-def _rank(texts: Sequence[str]) -> NDArray[np.int32]:
+def _rank(texts: Sequence[str]) -> NDArray[np.int16] | NDArray[np.int32]:
     rank = np.empty(len(texts), np.int32)
     rank[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts), dtype=np.int32)
-    return rank
+    return rank.astype(np.int16) if len(texts) < 1 << 15 else rank  # sixteen bits sort faster
 
 
 def _settle_ties(

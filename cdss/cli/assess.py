@@ -12,6 +12,7 @@ from typing import Any
 from cdss.cli.mapping import given_map, map_line
 from cdss.cli.output import counted, keep_apart, print_json, progress, show, source_size, whole_file
 from cdss.codes import CodeMap
+from cdss.domain.event import Severity
 from cdss.errors import UsageError
 from cdss.fhir.partition import Parts
 from cdss.fhir.read import read, sole_subject, subject_name
@@ -19,6 +20,8 @@ from cdss.record import PatientRecord
 from cdss.workflow.by_parts import answers_of, open_record
 from cdss.workflow.cohort import CohortRow, cohort_row, read_cohort
 from cdss.workflow.model import load_model
+
+_MOST_FINDINGS = 3
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -66,7 +69,7 @@ def _report(arguments: argparse.Namespace, kinds: Counter[str], code_map: CodeMa
         print_json(summary if code_map is None else {**summary, "code_map": code_map.to_dict()})
     else:
         both = f"{counted(kinds['estimate'], 'estimate')} and {counted(kinds['abstention'], 'abstention')}"
-        print(f"{both} in {arguments.out}")
+        print(f"{both} in {show(arguments.out)}")
         if code_map is not None:
             print(map_line(code_map))
 
@@ -109,14 +112,24 @@ def _write(out: str, suffix: str, answers: Iterator[dict[str, Any]]) -> Counter[
 def _line(answer: dict[str, Any]) -> str:
     head = f"{show(answer['subject'])} at {answer['index_time']}: "
     if answer["kind"] == "abstention":
-        return "\n".join((head + "no estimate", *(_reason(reason) for reason in answer["reasons"])))
+        return "\n".join((head + "no estimate", *map(_reason, answer["reasons"]), *_not_used(answer)))
     interval = answer["interval"]
-    return (
+    estimate = (
         f"{head}{answer['outcome']} {answer['probability']:.0%} ({interval['level']:.0%} interval "
         f"{interval['low']:.0%} to {interval['high']:.0%}), band {answer['band']}"
         + (", flagged" if answer["flag"] else "")
     )
+    return "\n".join((estimate, *_not_used(answer)))
 
 
 def _reason(reason: dict[str, str]) -> str:
     return f"  {reason['code']}: {reason['message']}. {reason['remedy']}"
+
+
+def _not_used(answer: dict[str, Any]) -> Iterator[str]:
+    """What could have been used and was not: how much, and the first of it."""
+    errors = [found for found in answer["findings"] if found["severity"] == Severity.ERROR]
+    if errors:
+        first = ", ".join(f"{show(found['source'])} {found['reason']}" for found in errors[:_MOST_FINDINGS])
+        rest = f" and {len(errors) - _MOST_FINDINGS} more" if len(errors) > _MOST_FINDINGS else ""
+        yield f"  not used: {counted(len(errors), 'finding')}, {first}{rest}. More: cdss read, cdss explain."

@@ -8,6 +8,8 @@ from typing import Any
 from cdss.cli.assess import read_one
 from cdss.cli.mapping import given_map, map_line
 from cdss.cli.output import print_json, show
+from cdss.domain.event import Severity
+from cdss.domain.reasons import known_reasons
 from cdss.risk.words import span_words
 from cdss.workflow.model import load_model
 
@@ -34,6 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
         print("\nFindings")
         for found in answer["findings"]:
             print(f"  {found['severity']}: {show(found['source'])} {found['reason']}: {show(found['message'])}")
+            if found["severity"] == Severity.ERROR:
+                print(f"    to do: {known_reasons()[found['reason']].remedy}")
     print(f"\nFor: {' '.join(model.spec.intended_use.split())}")
     print(f"Not for: {' '.join(model.spec.not_for.split())}")
 

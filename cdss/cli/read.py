@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cdss.cli.output import counted, keep_apart, print_json, progress, show, sou
 from cdss.codes import CodeMap
 from cdss.domain.event import Rejection
 from cdss.domain.instant import parse_duration, parse_index_time
+from cdss.domain.reasons import known_reasons
 from cdss.errors import UsageError
 from cdss.fhir.census import read_counted
 from cdss.fhir.read import read, subject_name
@@ -119,7 +121,7 @@ def _write_rejections(path: str | None, record: PatientRecord) -> None:
 
 def _print(record: PatientRecord) -> None:
     counts = record.counts
-    print(f"{record.place}: {counted(len(record.patients), 'patient')}, {counted(counts.events, 'event')}")
+    print(f"{show(record.place)}: {counted(len(record.patients), 'patient')}, {counted(counts.events, 'event')}")
     print(
         f"{counts.resources} resources = {counts.used} used + {counts.not_needed} not needed + "
         f"{counts.put_aside} put aside + {counts.refused} refused"
@@ -133,7 +135,10 @@ def _print(record: PatientRecord) -> None:
         first = firsts[severity, reason]
         where = show(" ".join(part for part in (first.source, first.location) if part))
         print(f"  {severity:5} {count:>7}  {reason}, as in {where}: {show(first.message)}")
-    for block in record.blocked[:10]:
-        print(f"  no score: {block.reason} ({show(block.source)}): {block.message}")
+        print(f"{'':17}to do: {known_reasons()[reason].remedy}")
+    for reason, blocks in groupby(record.blocked[:10], key=lambda block: block.reason):
+        for block in blocks:
+            print(f"  no score: {reason} ({show(block.source)}): {block.message}")
+        print(f"{'':12}to do: {known_reasons()[reason].block_remedy}")
     if len(record.blocked) > 10:
         print(f"  no score: and {len(record.blocked) - 10} more")

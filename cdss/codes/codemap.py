@@ -12,12 +12,23 @@ from types import MappingProxyType
 
 from cdss.codes.loinc import loinc_table
 from cdss.codes.valueset import sets_holding
-from cdss.domain.coding import LOINC, SNOMED_CT, Coding, loinc_check_digit_holds, snomed_check_digit_holds
+from cdss.domain.coding import (
+    ICD_9_CM,
+    ICD_10,
+    ICD_10_CM,
+    LOINC,
+    SNOMED_CT,
+    Coding,
+    code_shape_holds,
+    loinc_check_digit_holds,
+    snomed_check_digit_holds,
+)
 from cdss.domain.event import Rejection
 from cdss.errors import CodeMapError
 from cdss.units import analyte_for
 
 _CHECK_DIGITS = {LOINC: ("LOINC", loinc_check_digit_holds), SNOMED_CT: ("SNOMED CT", snomed_check_digit_holds)}
+_ICD = {ICD_9_CM: "ICD-9-CM", ICD_10: "ICD-10", ICD_10_CM: "ICD-10-CM"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +97,13 @@ def build_map(rows: Sequence[MapRow], place: str, digest: str, ignored: tuple[Re
 
 
 def _check(row: MapRow) -> None:
-    for coding in (row.own, row.target):
+    for which, coding in (("source", row.own), ("target", row.target)):
+        if "*" in coding.code:
+            reason = f"a {which} code is one code, and {coding.code} is a pattern"
+            raise _refuse(row, reason, "Write a row for each code.")
+        if not code_shape_holds(coding.system, coding.code):
+            reason = f"{coding.code} is no {_ICD[coding.system]} code: it has not the form of one"
+            raise _refuse(row, reason, "Correct it; its letters are upper case.")
         name, holds = _CHECK_DIGITS.get(coding.system, ("", None))
         if holds is not None and not holds(coding.code):
             raise _refuse(row, f"{coding.code} is no {name} code: its check digit is wrong", "Correct it.")

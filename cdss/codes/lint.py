@@ -1,7 +1,8 @@
 """The linter of codes and units: `python -m cdss.codes.lint` fails where two reviewed files disagree.
 
-It finds a wrong check digit, a LOINC name that is not one of its analyte (lactate dehydrogenase under lactate), a unit
-of another kind than the analyte's, a limit outside another, and a code that stands for two things.
+It finds a wrong check digit, an ICD code that has not the form of one, a LOINC name that is not one of its analyte
+(lactate dehydrogenase under lactate), a unit of another kind than the analyte's, a limit outside another, and a code
+that stands for two things.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ from fractions import Fraction
 
 from cdss.codes.loinc import LoincTable, loinc_table
 from cdss.codes.valueset import ValueSet, value_sets
-from cdss.domain.coding import LOINC, SNOMED_CT, UCUM, Coding, loinc_check_digit_holds, snomed_check_digit_holds
+from cdss.domain.coding import (
+    LOINC,
+    SNOMED_CT,
+    UCUM,
+    Coding,
+    code_shape_holds,
+    loinc_check_digit_holds,
+    snomed_check_digit_holds,
+)
 from cdss.units import Analyte, analytes, read_unit
 from cdss.units.ucum import measure
 from cdss.units.usual import Usual, usual_ranges
@@ -53,6 +62,8 @@ def _check_digits(known: Knowledge) -> Iterator[str]:
             yield f"{place}: {coding.code} is no LOINC code: its check digit is wrong"
         if coding.system == SNOMED_CT and not snomed_check_digit_holds(coding.code):
             yield f"{place}: {coding.code} is no SNOMED CT code: its check digit is wrong"
+        if not code_shape_holds(coding.system, coding.code.removesuffix("*")):
+            yield f"{place}: {coding.code} is no ICD code or category: it has not the form of one"
 
 
 def _shared_codes(known: Knowledge) -> Iterator[str]:

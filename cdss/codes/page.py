@@ -40,10 +40,14 @@ This page is written from `cdss/codes/` by `make docs`; a test holds it to the d
 
 - A **value set** says which codes count as one thing. It has a version, a date and a source.
 - A code that ends in `*` stands for every code that begins so, `390..459` for the ICD categories from one to the other.
+- An ICD code is the same with its dot and without. One that has not the form of its system is in no set: `COPD` begins
+  with C and is no cancer, and `c78.7` is not `C78.7`, since ICD is written in upper case.
 - SNOMED CT is listed code by code: its hierarchy is not shipped.
 - The codes of measurements, with their units and limits, are in [units.md](units.md); their reviewed names are below.
-- `make lint` fails on a wrong check digit (LOINC, SNOMED CT), a name that is not one of its analyte, a unit of another
-  kind, a limit outside another, and a code under two things.
+- `cdss/codes/display.toml` holds the words by which a display is held against its LOINC code. One that names another
+  measurement or specimen than the code is a finding, `display-contradicts-code`; the code is what counts.
+- `make lint` fails on a wrong check digit (LOINC, SNOMED CT), an ICD code that has not the form of one, a name that is
+  not one of its analyte, a unit of another kind, a limit outside another, and a code under two things.
 - A hospital adds its own codes with a [map](../how-to/map-local-codes.md) to the codes of these two pages.
 """
 

@@ -1,7 +1,8 @@
 """Value sets: which codes of a terminology count as one thing, as versioned data files with their source.
 
 A file in ``valuesets/`` holds some sets of one kind. A code that ends in ``*`` stands for all that begin so;
-``390..459`` stands for the three-digit ICD categories from one to the other, each with everything below it.
+``390..459`` or ``O00..O99`` stands for the ICD categories from one to the other, each with everything below it.
+An ICD code is the same with its dot and without, and one that has not the form of its system is in no set.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-_RANGE = re.compile(r"(\d{3})\.\.(\d{3})")
+from cdss.domain.coding import Coding, code_shape_holds, stands_for, undotted
+
+_RANGE = re.compile(r"([A-Z]?)([0-9]{2,3})\.\.\1([0-9]{2,3})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +35,9 @@ class Concept:
         found = _RANGE.fullmatch(self.code)
         if not found:
             return (f"{self.system}|{self.code}",)
-        first, last = int(found[1]), int(found[2])
-        return tuple(f"{self.system}|{category:03}*" for category in range(first, last + 1))
+        letter, first, last = found.groups()
+        numbers = range(int(first), int(last) + 1)
+        return tuple(f"{self.system}|{letter}{number:0{len(first)}}*" for number in numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,7 @@ class ValueSet:
 
     def holds(self, key: str) -> bool:
         """Whether a `system|code` is in the set."""
-        return any(key == own or (own.endswith("*") and key.startswith(own[:-1])) for own in self.keys)
+        return any(stands_for(own, key) for own in self.keys)
 
 
 @cache
@@ -97,7 +101,10 @@ def read_sets(text: str, collection: str) -> tuple[ValueSet, ...]:
 
 def sets_holding(key: str) -> tuple[ValueSet, ...]:
     """The value sets a `system|code` is in."""
-    index = _index()
+    coding, index = Coding.from_key(key), _index()
+    if not code_shape_holds(coding.system, coding.code):
+        return ()
+    key = undotted(key)
     prefixes = (f"{key[:length]}*" for length in range(len(key) + 1))
     found = {one.name: one for written in (key, *prefixes) for one in index.get(written, ())}
     return tuple(found.values())
@@ -107,7 +114,7 @@ def sets_holding(key: str) -> tuple[ValueSet, ...]:
 def _index() -> Mapping[str, tuple[ValueSet, ...]]:
     found: dict[str, tuple[ValueSet, ...]] = {}
     for one in value_sets().values():
-        for key in one.keys:
+        for key in map(undotted, one.keys):
             found[key] = (*found.get(key, ()), one)
     return found
 

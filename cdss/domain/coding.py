@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 LOINC = "http://loinc.org"
 SNOMED_CT = "http://snomed.info/sct"
@@ -17,6 +19,11 @@ RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 DISCHARGE_DISPOSITION = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
 SUPPORT2 = "https://cdss.example/fhir/CodeSystem/support2"
 
+# Systems that some senders name by their OID; both names are one system.
+SYSTEM_OF_OID: Mapping[str, str] = MappingProxyType(
+    {"urn:oid:2.16.840.1.113883.6.1": LOINC, "urn:oid:2.16.840.1.113883.6.96": SNOMED_CT}
+)
+
 _LOINC = re.compile(r"(\d{1,7})-(\d)")
 _SNOMED_CT = re.compile(r"[1-9]\d{5,17}")
 # Verhoeff: multiplication in the dihedral group of ten elements, and the permutation of each place.
@@ -27,6 +34,13 @@ _VERHOEFF_TIMES = (
 _VERHOEFF_PLACE = (
     "0123456789", "1576283094", "5803796142", "8916043527", "9453126870", "4286573901", "2793806415", "7046913258",
 )  # fmt: skip
+# A category and what stands behind its dot, which many senders leave out; digits of ASCII, letters in upper case.
+_ICD_10_SHAPE = re.compile(r"[A-Z][0-9][0-9A-Z](?:\.?[0-9A-Z]{1,4})?")
+_ICD_SHAPES = {
+    ICD_10: _ICD_10_SHAPE,
+    ICD_10_CM: _ICD_10_SHAPE,
+    ICD_9_CM: re.compile(r"(?:[0-9]{3}|V[0-9]{2}|E[0-9]{3})(?:\.?[0-9]{1,2})?"),
+}
 _LOINC_PART = re.compile(r"L[ALPG]\d{1,7}-\d")  # LA: answers, LL: answer lists, LP: parts, LG: groups
 
 
@@ -83,3 +97,36 @@ def snomed_check_digit_holds(code: str) -> bool:
     for place, digit in enumerate(reversed(code)):
         state = int(_VERHOEFF_TIMES[state][int(_VERHOEFF_PLACE[place % 8][int(digit)])])
     return state == 0
+
+
+def code_shape_holds(system: str, code: str) -> bool:
+    """Whether a code has the form of its system, where that is ICD-10, ICD-10-CM or ICD-9-CM; true of any other system.
+
+    It says nothing about whether the code exists. Only codes of diagnoses are asked for: a procedure of ICD-9-CM
+    (volume 3, two digits before the dot) looks like a diagnosis that lost its leading zero, and has no form here.
+
+    References
+    ----------
+    WHO. ICD-10, volume 2 (instruction manual), section 2.4: categories and subcategories. US National Center for
+    Health Statistics and CMS. ICD-10-CM Official Guidelines, section I.A.2 and I.A.4; ICD-9-CM Official Guidelines,
+    section I.B.3 (three to five digits) with the supplementary classifications V01-V91 and E000-E999.
+    """
+    shape = _ICD_SHAPES.get(system)
+    return shape is None or shape.fullmatch(code) is not None
+
+
+def undotted(key: str) -> str:
+    """A `system|code` as it is compared: an ICD code, or the beginning of one, without its dot."""
+    system, _, code = key.partition("|")
+    return f"{system}|{code.replace('.', '')}" if system in _ICD_SHAPES else key
+
+
+def stands_for(written: str, key: str) -> bool:
+    """Whether a key as value sets and specifications write it, exact or ending in `*`, stands for a `system|code`.
+
+    A code that has not the form of its ICD system is never one: `COPD` begins with C, and is no cancer.
+    """
+    coding, plain = Coding.from_key(key), undotted(written)
+    if not code_shape_holds(coding.system, coding.code):
+        return False
+    return undotted(key).startswith(plain[:-1]) if plain.endswith("*") else undotted(key) == plain

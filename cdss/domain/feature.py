@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cdss.domain.coding import undotted
+
 
 class IfMissing(StrEnum):
     """What a missing feature means for the answer."""
@@ -38,9 +40,9 @@ class Reading:
 
     def reads(self, codes: tuple[str, ...]) -> bool:
         """Whether it reads an event with any of these `system|code` keys."""
-        keys = (*self.codes, *self.per)
+        keys = tuple(map(undotted, (*self.codes, *self.per)))
         prefixes = tuple(key[:-1] for key in keys if key.endswith("*"))
-        return any(code in keys or code.startswith(prefixes) for code in codes)
+        return any(code in keys or code.startswith(prefixes) for code in map(undotted, codes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

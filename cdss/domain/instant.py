@@ -9,7 +9,8 @@ from cdss.errors import UsageError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-DAY = 86_400_000_000
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
 YEAR = 365.25 * DAY
 NEVER = 2**63 - 1
 

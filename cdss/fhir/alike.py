@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from itertools import compress
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -14,50 +14,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdss.fhir.gather import Disposition, Gatherer
+from cdss.fhir.observation import PLAIN_NUMBER
 from cdss.fhir.template import QUEUED, TEXT, Kind, Place, Role, Template, cut, find_places, make_template
 from cdss.fhir.times import NO_TIME, read_instants
 from cdss.table import ROW
 
-_BRACE = ord("}")
 _ID_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-."
 _LONGEST_ID = 64
-_LONGEST_PLAN = 12
 _PATIENCE = 1024  # lines in vain, after which only one in so many is looked at
 _MOST_KEPT = 1 << 13  # templates and layouts
 _MOST_ALIKE = 24  # layouts of one length
-_TELLING = 8
-_MOST_QUEUED = 1 << 10
+_MOST_TRIES = 4  # lines of one kind that are not plain, after which none is expected to be
+_MOST_QUEUED = 1 << 11
 _MOST_OWNERS = 1 << 16
 
-_Unpack = Callable[[bytes], tuple[bytes, ...]]
-_Anchors = tuple[tuple[bytes, int, bool], ...]
-_UNLIKE: _Anchors = ((b"\n", 1, False),)  # the anchors of what makes no template; no line holds one
+# How a line is cut, what must stand between its places, and the template of lines of which that is true.
+_Way = tuple[Callable[[bytes], tuple[bytes, ...]], tuple[bytes, ...], Template]
 
 _encode = msgspec.json.encode
 _decode = msgspec.json.Decoder(float_hook=msgspec.Raw).decode
 
 
-@dataclass(slots=True)
 class _Layout:
-    """How lines of one length are cut, told apart by what stands in them from `start` to `stop`."""
+    """How lines of one length are cut, told apart by a few bytes where none of them has a place."""
 
-    start: int = 0
-    stop: int = 0
-    unpack: dict[bytes, _Unpack] = field(default_factory=dict)
-    examples: dict[bytes, _Unpack] = field(default_factory=dict)
+    __slots__ = ("examples", "telling", "ways")
 
-    def add(self, literal: bytes, unpack: _Unpack) -> None:
-        """Add a way to cut a line, given with zeros at its places; widen what is looked at until it tells it apart."""
-        if len(self.examples) >= _MOST_ALIKE:
-            return
-        for other in self.examples:
-            if other[self.start : self.stop] == literal[self.start : self.stop]:
-                one, two = np.frombuffer(other, np.uint8), np.frombuffer(literal, np.uint8)
-                apart = np.flatnonzero((one != two) & (one > 0) & (two > 0))
-                at = int(apart[0]) if len(apart) else self.start
-                self.start, self.stop = min(at, self.start) if self.stop else at, max(at + _TELLING, self.stop)
-        self.examples[literal] = unpack
-        self.unpack = {key[self.start : self.stop]: way for key, way in self.examples.items()}
+    def __init__(self) -> None:
+        self.telling: Callable[[bytes], object] = itemgetter(0)
+        self.ways: dict[object, _Way] = {}
+        self.examples: dict[bytes, _Way] = {}
+
+    def add(self, literal: bytes, way: _Way) -> None:
+        """Add a way to cut a line, given with zeros at its places, if it can be told apart."""
+        examples = self.examples | {literal: way}
+        at = _tell_apart(list(examples)) if len(examples) <= _MOST_ALIKE else None
+        if at is not None:
+            self.examples, self.telling = examples, itemgetter(*at)
+            self.ways = {self.telling(literal): way for literal, way in examples.items()}
+
+
+def _tell_apart(literals: Sequence[bytes]) -> list[int] | None:
+    """Where to look to tell these apart; None if nothing does that is not at a place of one of them."""
+    letters = np.frombuffer(b"".join(literals), np.uint8).reshape(len(literals), -1)
+    shared = letters.all(axis=0)
+    at: list[int] = []
+    for number in range(1, len(literals)):
+        while (same := (letters[:number, at] == letters[number, at]).all(axis=1)).any():
+            apart = np.flatnonzero((letters[same.argmax()] != letters[number]) & shared)
+            if not len(apart):
+                return None
+            at.append(int(apart[0]))
+    return at or [0]
 
 
 class Alike:
@@ -65,11 +73,10 @@ class Alike:
 
     def __init__(self, found: Gatherer, in_full: Callable[[str, int, bytes], object]) -> None:
         self._known: dict[tuple[bytes, ...], Template] = {}
-        self._seen: dict[int, _Anchors] = {}
+        self._seen: dict[tuple[int, int], int | tuple[int, ...]] = {}  # how often in vain, or which places are kept
         self._layouts: dict[int, _Layout] = {}
         self._layout_count = 0
         self._queues: dict[Kind, list[Any]] = {}
-        self._queued = 0
         self.give_to(found, in_full)
         self.start_file("")
 
@@ -78,46 +85,47 @@ class Alike:
         self._found, self._in_full = found, in_full
         self._owners: dict[bytes, str] = {}
         self._next = -1
+        self._looked: tuple[bytes, Sequence[Place], tuple[int, int]] = b"", (), (0, 0)
 
     def start_file(self, name: str) -> None:
-        """Forget the order of elements: another file has its own."""
+        """Lines of another file follow."""
         self._file = name
-        self._plan: _Anchors = ()
         self._hits = self._misses = 0
+        self._full = _MOST_QUEUED  # the hits after which the queues are read
 
     def take(self, place: int, line: bytes) -> bool:
         """Put a line in the queue, if there is a template for it; `place` is its number in the file."""
         layout = self._layouts.get(len(line))
         template = None
-        if layout is not None and (unpack := layout.unpack.get(line[layout.start : layout.stop])) is not None:
+        if layout is not None and (way := layout.ways.get(layout.telling(line))) is not None:
+            unpack, literals, alike = way
             pieces = unpack(line)
-            template = self._known.get(pieces[::2])
-            texts = pieces[1::2]
+            if pieces[::2] == literals:
+                template, texts = alike, pieces[1::2]
         if template is None:
-            literals, texts = self._cut_by_plan(line)
-            template = self._known.get(literals)
+            template, texts = self._look(line)
             if template is None:
                 self._make_room()
                 return False
-            self._keep_layout(line, literals, texts)
-        if self._next < 0:
-            self._next = len(self._found.sources)
-        template.queue += (self._next, template, place, line, *texts)
-        self._next += 1
-        self._queued += 1
-        if self._queued >= _MOST_QUEUED:
+        if (number := self._next) < 0:
+            number = len(self._found.sources)
+        self._next = number + 1
+        queue = template.queue
+        queue += number, template, place, hash(line)  # the line itself need not stay in memory
+        queue += texts
+        self._hits += 1
+        if self._hits >= self._full:
             self.flush()
         return True
 
     def flush(self) -> None:
         """Read what waits in the queues."""
-        self._hits += self._queued
+        self._full = self._hits + _MOST_QUEUED
         self._make_room()
         for kind, queue in self._queues.items():
             if queue:
                 self._read(kind, queue)
                 queue.clear()
-        self._queued = 0
 
     def _make_room(self) -> None:
         """Reserve the numbers of what waits, before another resource is entered."""
@@ -125,74 +133,53 @@ class Alike:
             self._found.reserve(self._next - len(self._found.sources))
             self._next = -1
 
-    def _cut_by_plan(self, line: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-        """What lies between the places of a line, found by their anchors, and what stands at them."""
-        literals, texts, position, find = [], [], 0, line.find
-        for anchor, size, is_number in self._plan:
-            start = find(anchor, position)
-            if start < 0:
-                continue
-            start += size
-            end = find(b"," if is_number else b'"', start)
-            if is_number and (end < 0 or line[end - 1] == _BRACE):
-                end = start + len(line[start:end].rstrip(b"}]"))
-            literals.append(line[position:start])
-            texts.append(line[start:end])
-            position = end
-        literals.append(line[position:])
-        return tuple(literals), tuple(texts)
+    def _look(self, line: bytes) -> tuple[Template | None, tuple[bytes, ...]]:
+        """The template of a line of a layout that is new, if there is one, and what stands at its places."""
+        if self._misses > _PATIENCE + self._hits and self._misses % _PATIENCE:
+            return None, ()
+        places = find_places(line)
+        mark = len(places), hash(cut(line, places))
+        kept = self._seen.get(mark)
+        if isinstance(kept, tuple):
+            held = [places[at] for at in kept]
+            literals = cut(line, held)
+            if (template := self._known.get(literals)) is not None:
+                texts = tuple(line[place.start : place.end] for place in held)
+                self._keep_layout(literals, texts, template)
+                return template, texts
+            mark = len(places), hash(literals)
+        self._looked = line, places, mark
+        return None, ()
 
-    def _keep_layout(self, line: bytes, literals: Sequence[bytes], texts: Sequence[bytes]) -> None:
-        """Remember where the places are in lines of this length that hold the same at one tell-tale place."""
+    def _keep_layout(self, literals: tuple[bytes, ...], texts: tuple[bytes, ...], template: Template) -> None:
+        """Remember where the places are in lines of this length that hold the same where it tells."""
         if self._layout_count >= _MOST_KEPT:
             return
         self._layout_count += 1
         places = [*(bytes(len(text)) for text in texts), b""]
         parts = [part for pair in zip(literals, places, strict=True) for part in pair]
         unpack = struct.Struct("".join(f"{len(part)}s" for part in parts[:-1])).unpack
-        self._layouts.setdefault(len(line), _Layout()).add(b"".join(parts), unpack)
+        literal = b"".join(parts)
+        self._layouts.setdefault(len(literal), _Layout()).add(literal, (unpack, literals, template))
 
     def learn(self, line: bytes) -> None:
         """Look at a line that was just read in full: the second of its like makes a template."""
         self._misses += 1
-        if self._misses > _PATIENCE + self._hits + self._queued and self._misses % _PATIENCE:
+        looked, places, mark = self._looked
+        tries = self._seen.get(mark, 0)
+        if looked is not line or isinstance(tries, tuple) or tries > _MOST_TRIES:
             return
-        places = find_places(line)
-        mark = hash(cut(line, places))
-        anchors = self._seen.get(mark)
-        if anchors is None:
-            if len(self._seen) >= _MOST_KEPT:
-                self._seen.clear()
-                self._known.clear()
-            self._seen[mark] = ()
-        elif anchors == ():
-            anchors = self._seen[mark] = self._make(line, places)
-        if anchors and anchors is not _UNLIKE:
-            self._extend_plan(anchors)
-
-    def _make(self, line: bytes, places: Sequence[Place]) -> _Anchors:
-        """Make a template of a line, if it is plain, and give its anchors."""
-        made = make_template(line, places, self._found.notes.code_map)
+        if len(self._seen) >= _MOST_KEPT:
+            self._seen.clear()
+            self._known.clear()
+        made = make_template(line, places, self._found.notes.code_map) if tries else None
         if made is None:
-            return _UNLIKE
+            self._seen[mark] = tries + 1
+            return
         template, kept = made
-        self._known[cut(line, kept)] = template
+        self._seen[mark] = kept
+        self._known[template.literals] = template
         template.queue = self._queues.setdefault(template.kind, [])
-        return tuple((place.anchor, len(place.anchor), place.is_number) for place in kept)
-
-    def _extend_plan(self, anchors: _Anchors) -> None:
-        """Let the plan hold these anchors in their order, and what it held before in its order."""
-        plan: list[tuple[bytes, int, bool]] = []
-        rest = list(self._plan)
-        for anchor in anchors:
-            if anchor in rest:
-                at = rest.index(anchor) + 1
-                plan += rest[:at]
-                rest = rest[at:]
-            else:
-                plan.append(anchor)
-        plan += rest
-        self._plan = tuple(plan) if len(plan) <= _LONGEST_PLAN else anchors
 
     def _read(self, kind: Kind, queue: list[Any]) -> None:
         """Read lines of one kind; those whose texts are not plain are read in full."""
@@ -203,7 +190,7 @@ class Alike:
             return
         for at in np.flatnonzero(~plain).tolist():
             self._found.reserved = columns.numbers[at]
-            self._in_full(self._file, columns.places[at], columns.lines[at])
+            self._in_full(self._file, columns.places[at], columns.line(at))
         rest = list(compress(queue, np.repeat(plain, columns.width).tolist()))
         if rest:
             columns = _Columns(kind, rest)
@@ -220,7 +207,7 @@ class _Columns:
         self.numbers: list[int] = columns[0]
         self.templates: list[Template] = columns[1]
         self.places: list[int] = columns[2]
-        self.lines: list[bytes] = columns[3]
+        self.hashes: list[int] = columns[3]
         self.texts: list[list[bytes]] = columns[QUEUED:]
         self.size = len(self.numbers)
         self.effective = self.known = np.zeros(0, np.int64)
@@ -231,12 +218,26 @@ class _Columns:
         place = self.kind.place(role)
         return self.texts[place] if place >= 0 else ()
 
+    def line(self, at: int) -> bytes:
+        """A line as it stood in the file."""
+        literals, texts = self.templates[at].literals, [column[at] for column in self.texts]
+        return b"".join([part for pair in zip(literals, [*texts, b""], strict=True) for part in pair])
+
     def check(self) -> NDArray[np.bool_]:
         """Read ids, times and numbers; whether all of them are plain, line by line."""
         plain = np.ones(self.size, bool)
         for role, column in zip(self.kind.roles, self.texts, strict=True):
-            if role in (Role.ID, Role.SUBJECT, Role.ENCOUNTER):
+            if role == Role.ID:
                 plain &= _are_ids(column)
+            elif role in (Role.SUBJECT, Role.ENCOUNTER):
+                named = list(set(column))
+                if not (are := _are_ids(named)).all():
+                    others = set(compress(named, (~are).tolist()))
+                    plain &= [text not in others for text in column]
+            elif role == Role.INERT_NUMBER:
+                others = {text for text in set(column) if not PLAIN_NUMBER.fullmatch(text)}
+                if others:
+                    plain &= [text not in others for text in column]
             elif role in (Role.INERT, Role.VERSION, Role.UPDATED) and b"".join(column).translate(None, TEXT):
                 plain &= [not text.translate(None, TEXT) for text in column]
         self.effective = self.known = read_instants(self.column(Role.EFFECTIVE))
@@ -256,15 +257,13 @@ class _Columns:
         """The value of one event of each line; lines whose number needs a closer look are not plain."""
         if place < 0:
             return np.fromiter((template.rows[event].value for template in self.templates), np.float64, self.size)
-        values = []
-        for at, (template, text) in enumerate(zip(self.templates, self.texts[place], strict=True)):
-            rule = template.rules[event]
-            assert rule is not None, "its number has a place"
-            value = rule.values.get(text)
-            if value is None and (value := rule.read(text)) is None:
-                value, plain[at] = 0.0, False
-            values.append(value)
-        return np.array(values)
+        texts, rules = self.texts[place], [template.rules[event] for template in self.templates]
+        values = [rule.values.get(text) for rule, text in zip(rules, texts, strict=True)]
+        for at in [at for at, value in enumerate(values) if value is None]:
+            rule, text = rules[at], texts[at]
+            values[at] = rule.values[text] if text in rule.values else rule.read(text)
+            plain[at] &= values[at] is not None
+        return np.array(values, np.float64)
 
     def put(self, found: Gatherer, owners: dict[bytes, str]) -> None:
         """Enter the lines under the numbers that were reserved for them."""
@@ -277,29 +276,35 @@ class _Columns:
         names = {subject: owners.get(subject) or f"Patient/{subject.decode()}" for subject in set(subjects)}
         if len(owners) < _MOST_OWNERS:
             owners |= names
+        all_sources, all_subjects = found.sources, found.subjects
         for number, source, subject in zip(self.numbers, sources, subjects, strict=True):
-            found.sources[number], found.subjects[number] = source, names[subject]
+            all_sources[number], all_subjects[number] = source, names[subject]
         self._put_references(found)
         if kind.version is not None:
             self._put_versions(found, kind.version)
         if kind.place(Role.ISSUED) < 0:
             found.notes.issued_missing.update(template.unissued for template in self.templates)
+        if any(template.findings for template in set(self.templates)):
+            self._put_findings(found)
         if kind.numbers:
             self._put_events(found, {subject: found.buffer.subjects.number(name) for subject, name in names.items()})
 
     def _hashes(self) -> list[int]:
         if self.kind.is_canonical:
-            return [hash(line) or 1 for line in self.lines]
-        return [hash(_encode(_decode(line))) or 1 for line in self.lines]
+            return [content or 1 for content in self.hashes]
+        return [hash(_encode(_decode(self.line(at)))) or 1 for at in range(self.size)]
 
     def _put_references(self, found: Gatherer) -> None:
         encounters = self.column(Role.ENCOUNTER)
-        references = {
-            encounter: found.encounter_references.setdefault(f"Encounter/{encounter.decode()}", array("i"))
-            for encounter in set(encounters)
-        }
+        add = {}
+        for encounter in set(encounters):
+            name = f"Encounter/{encounter.decode()}"
+            references = found.encounter_references.get(name)
+            if references is None:
+                references = found.encounter_references[name] = array("i")
+            add[encounter] = references.append
         for number, encounter in zip(self.numbers, encounters, strict=False):
-            references[encounter].append(number)
+            add[encounter](number)
 
     def _put_versions(self, found: Gatherer, version: tuple[str, str]) -> None:
         versions, updated = self.column(Role.VERSION), self.column(Role.UPDATED)
@@ -308,6 +313,11 @@ class _Columns:
                 versions[at].decode() if versions else version[0],
                 updated[at].decode() if updated else version[1],
             )
+
+    def _put_findings(self, found: Gatherer) -> None:
+        for number, template in zip(self.numbers, self.templates, strict=True):
+            for location, reason, message, severity, codes in template.findings:
+                found.reject(number, found.sources[number], location, reason, message, severity, codes)
 
     def _put_events(self, found: Gatherer, subjects: dict[bytes, int]) -> None:
         buffer = found.buffer

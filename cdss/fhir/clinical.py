@@ -64,14 +64,23 @@ ACTIVITIES = {
 }
 
 
-def _interval(value: str | Period | UnsetType, location: str) -> tuple[int, int] | None:
+def _interval(
+    value: str | Period | UnsetType, location: str, notes: Notes, codes: tuple[str, ...]
+) -> tuple[int, int] | None:
     """Last instant of the start and of the end of a time or a period; an open end is NEVER."""
+
+    def begin(text: str) -> int:
+        first, last = read_plausible_time(text)
+        if first != last:
+            notes.note(location, "time-partial", "a date without a time counts from its last moment", codes)
+        return last
+
     try:
         if isinstance(value, str):
-            last = read_plausible_time(value)[1]
+            last = begin(value)
             return last, last
         if isinstance(value, Period) and isinstance(value.start, str):
-            start = read_plausible_time(value.start)[1]
+            start = begin(value.start)
             end = read_time(value.end)[1] if isinstance(value.end, str) else NEVER
             if end < start and read_time(str(value.end))[1] < read_time(value.start)[0]:
                 raise PutAside(location, "time-reversed", "the period ends before it starts")
@@ -118,11 +127,11 @@ def _condition_rows(condition: Condition, notes: Notes) -> list[EventRow]:
     if condition.clinical_status is not UNSET and not clinical & (_PRESENT | _GONE):
         raise PutAside("clinicalStatus", "status-not-usable", "not a FHIR clinical status")
     keys = read_codes(condition.code, "code", notes)
-    onset = _interval(condition.onset_date_time, "onsetDateTime") or _interval(condition.onset_period, "onsetPeriod")
-    recorded = _interval(condition.recorded_date, "recordedDate")
-    abated = _interval(condition.abatement_date_time, "abatementDateTime") or _interval(
-        condition.abatement_period, "abatementPeriod"
-    )
+    onset = _interval(condition.onset_date_time, "onsetDateTime", notes, keys)
+    onset = onset or _interval(condition.onset_period, "onsetPeriod", notes, keys)
+    recorded = _interval(condition.recorded_date, "recordedDate", notes, keys)
+    abated = _interval(condition.abatement_date_time, "abatementDateTime", notes, keys)
+    abated = abated or _interval(condition.abatement_period, "abatementPeriod", notes, keys)
     start = onset[0] if onset else recorded[0] if recorded else UNKNOWN_TIME
     known = max(start, recorded[0]) if recorded else start
     end = abated[0] if abated else onset[1] if onset and onset[1] != onset[0] else NEVER
@@ -138,7 +147,7 @@ def read_encounter(encounter: Encounter, notes: Notes) -> list[EventRow]:
     """One event under the encounter's class, from its start to its end."""
     if encounter.status not in _ENCOUNTER_STATUS:
         raise PutAside("status", "status-not-usable", "the encounter did not take place, or its status says nothing")
-    stay = _interval(encounter.period, "period")
+    stay = _interval(encounter.period, "period", notes, ())
     if stay is None:
         raise PutAside("period", "time-missing", "an encounter without a start")
     if encounter.status == "finished" and stay[1] == NEVER:
@@ -168,7 +177,7 @@ def read_activity(activity: Activity, rule: ActivityRule, codes: tuple[str, ...]
         concept = activity.code if rule.kind is EventKind.PROCEDURE else activity.medication_codeable_concept
         codes = read_codes(concept, "code" if rule.kind is EventKind.PROCEDURE else "medicationCodeableConcept", notes)
     for name in rule.times:
-        if span := _interval(getattr(activity, name), camel(name)):
+        if span := _interval(getattr(activity, name), camel(name), notes, codes):
             return [EventRow(kind=rule.kind, codes=codes, effective=span[0], known=span[0], end=span[1])]
     raise PutAside(camel(rule.times[0]), "time-missing", "nothing says when this was")
 

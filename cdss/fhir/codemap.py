@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cdss.codes import CodeMap, MapRow, build_map
-from cdss.domain.coding import Coding
+from cdss.domain.coding import SYSTEM_OF_OID, Coding
 from cdss.domain.digest import sha256
 from cdss.domain.event import Rejection, Severity
 from cdss.errors import CodeMapError, SourceNotFoundError
@@ -21,6 +21,7 @@ OPTIONAL_COLUMNS = ("display", "comment")
 MAP_LIMIT = 1 << 26
 _USED = frozenset({"equal", "equivalent"})
 _OTHER = frozenset({"relatedto", "wider", "subsumes", "narrower", "specializes", "inexact", "unmatched", "disjoint"})
+_DENIED = frozenset({"unmatched", "disjoint"})
 _UNKNOWN_RULES = ("modifierExtension", "implicitRules")
 _SYSTEM = re.compile(r"[^\s|\x00-\x1f\ud800-\udfff]+")
 _CODE = re.compile(r"\S+(?: \S+)*")
@@ -40,23 +41,27 @@ def read_code_map(path: str | Path) -> CodeMap:
     SourceNotFoundError
         If there is no such file.
     CodeMapError
-        If a row cannot be proved, naming it; then nothing of the map is used.
+        If it is no map that is in use, or a row cannot be proved, naming it; then nothing of the map is used.
     """
     path = Path(path)
     try:
         raw = path.read_bytes()
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise SourceNotFoundError(path) from error
+    except IsADirectoryError as error:
+        raise _refuse(str(path), "is a directory", "Give the file of the map.") from error
+    except OSError as error:
+        raise _refuse(str(path), f"cannot be read ({error.strerror})", "Check it and try again.") from error
     if len(raw) > MAP_LIMIT:
         raise _refuse(path.name, f"is larger than {MAP_LIMIT >> 20} MiB", "Give the codes that are in use.")
     ignored: list[Rejection] = []
     content = raw.removeprefix(BOM)
     if content.lstrip()[:1] == b"{":
-        rows = list(_concept_map_rows(_document(content, path.name), path.name, ignored))
+        rows = _concept_map_rows(_document(content, path.name), path.name, ignored)
     else:
         rows = list(_csv_rows(content, path.name))
-    if not rows and not ignored:
-        raise _refuse(path.name, "holds no row", _MEND)
+    if not rows:
+        raise _refuse(path.name, "holds no row that says what a code means", _MEND)
     return build_map(rows, path.name, sha256(raw), tuple(ignored))
 
 
@@ -94,13 +99,24 @@ def _document(content: bytes, name: str) -> Mapping[str, Any]:
         raise _refuse(name, str(error), _MEND) from error
     if not isinstance(document, dict) or document.get("resourceType") != "ConceptMap":
         raise _refuse(name, "is JSON, but no ConceptMap", "Give a FHIR R4 ConceptMap, or CSV.")
-    if document.get("status") == "retired":
-        raise _refuse(name, "is a ConceptMap that was retired", "Give the one in use.")
+    _check_status(document, name)
     _check_rules(document, name)
     return document
 
 
-def _concept_map_rows(document: Mapping[str, Any], name: str, ignored: list[Rejection]) -> Iterator[MapRow]:
+def _check_status(document: Mapping[str, Any], name: str) -> None:
+    """Only what its authors call active and real is somebody's decision."""
+    status = document.get("status")
+    if status != "active":
+        said = f"the status {_shown(status)}" if isinstance(status, str) else "no status"
+        raise _refuse(name, f"is a ConceptMap with {said}, which nobody has put into use", "Give one that is active.")
+    if document.get("experimental", False) is not False:
+        raise _refuse(name, "is an experimental ConceptMap, not meant for use", "Give one that is not experimental.")
+
+
+def _concept_map_rows(document: Mapping[str, Any], name: str, ignored: list[Rejection]) -> list[MapRow]:
+    rows: list[MapRow] = []
+    denied: dict[tuple[str, str], str] = {}
     for place, group in _parts(document, "group", f"{name}, "):
         source, target = group.get("source"), group.get("target")
         if "unmapped" in group:
@@ -110,7 +126,16 @@ def _concept_map_rows(document: Mapping[str, Any], name: str, ignored: list[Reje
             for where, part in _parts(element, "target", f"{at}."):
                 if _is_used(part, where, name, ignored):
                     own = _coding(source, element.get("code"), at)
-                    yield MapRow(place=where, own=own, target=_coding(target, part.get("code"), where))
+                    rows.append(MapRow(place=where, own=own, target=_coding(target, part.get("code"), where)))
+                elif part.get("equivalence") in _DENIED:
+                    code = None if part["equivalence"] == "unmatched" else part.get("code")
+                    denied[_key(source, element.get("code")), _key(target, code)] = f"{part['equivalence']} at {where}"
+    for row in rows:
+        for said in (_key(row.target.system, None), row.target.key):
+            if found := denied.get((row.own.key, said)):
+                reason = f"{row.own.code} -> {row.target.code}: the map contradicts itself, it is {found}"
+                raise _refuse(row.place, reason, "Keep the one that is right.")
+    return rows
 
 
 def _is_used(part: Mapping[str, Any], place: str, name: str, ignored: list[Rejection]) -> bool:
@@ -150,7 +175,12 @@ def _coding(system: object, code: object, place: str) -> Coding:
     for what, value, form in (("system", system, _SYSTEM), ("code", code, _CODE)):
         if not isinstance(value, str) or not form.fullmatch(value) or not value.isprintable():
             raise _refuse(place, f"a {what} is missing, or has blanks or other characters FHIR does not allow", _MEND)
-    return Coding(system=str(system), code=str(code))
+    return Coding.from_key(_key(system, code))
+
+
+def _key(system: object, code: object) -> str:
+    """`system|code` under the system's own name, as a record is read; without a code the system alone."""
+    return f"{SYSTEM_OF_OID.get(str(system), system)}|{'' if code is None else code}"
 
 
 def _ignore(name: str, location: str, reason: str, message: str) -> Rejection:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, UnsetType
 
 from cdss.codes.display import contradicts
-from cdss.domain.coding import LOINC, loinc_check_digit_holds
+from cdss.domain.coding import LOINC, SYSTEM_OF_OID, code_shape_holds, loinc_check_digit_holds
 from cdss.domain.event import Severity
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.schema import CodeableConcept, Coding
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 MODIFIED = "a rule we do not know may change its meaning"
 _CODE = re.compile(r"\S+(?: \S+)*")  # FHIR code: no blanks around it, single ones inside
 _SYSTEM = re.compile(r"[^\s|\x00-\x1f\ud800-\udfff]+")
-_SYSTEM_OF_OID = {
-    "urn:oid:2.16.840.1.113883.6.1": LOINC,
-    "urn:oid:2.16.840.1.113883.6.96": "http://snomed.info/sct",
-}
 _LOINC_MISSPELT = re.compile(r"(?:https?://)?(?:www\.)?loinc\.org/?", re.IGNORECASE)
 
 
@@ -38,7 +34,7 @@ def _keys(codings: tuple[Coding, ...], code_map: CodeMap | None) -> tuple[tuple[
     for coding in codings:
         code, system = coding.code, coding.system
         if not isinstance(system, UnsetType):
-            system = _SYSTEM_OF_OID.get(system, system)
+            system = SYSTEM_OF_OID.get(system, system)
         if system is UNSET or not system:
             if code is not UNSET:
                 reason, message = "code-no-system", "a code without a system names nothing; give the coding its system"
@@ -51,6 +47,11 @@ def _keys(codings: tuple[Coding, ...], code_map: CodeMap | None) -> tuple[tuple[
             )
         elif system != LOINC and _LOINC_MISSPELT.fullmatch(system):
             reason, message = "code-system-misspelt", f"the system of LOINC is written {LOINC}, to the letter"
+        elif not code_shape_holds(system, code):
+            reason, message = (
+                "code-malformed",
+                "a code has not the form of its ICD system, such as C78.7 (upper case) or 250.00; it is not read",
+            )
         elif system == LOINC and not loinc_check_digit_holds(code):
             return (
                 (),

@@ -16,7 +16,7 @@ GZIP_RATIO_LIMIT = 100
 GZIP_SLACK = 1 << 20
 DOCUMENT_LIMIT = 1 << 30
 LINE_LIMIT = 1 << 26
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # what a processor keeps at hand while it is cut into lines
 _SUFFIXES = (".json", ".json.gz", ".ndjson", ".ndjson.gz")
 _MEND = "Mend or remove it and try again."
 
@@ -34,11 +34,14 @@ class SourceFile:
         """Whether it holds one resource a line, by its name."""
         return self.path.name.lower().removesuffix(".gz").endswith(".ndjson")
 
+    @property
+    def stored(self) -> int:
+        """How many bytes there are, packed or not."""
+        return self.path.stat().st_size if self.content is None else len(self.content)
+
     def open(self) -> tuple[BufferedReader | BytesIO, int]:
         """What to read from, and how many bytes there are."""
-        if self.content is not None:
-            return BytesIO(self.content), len(self.content)
-        return self.path.open("rb"), self.path.stat().st_size
+        return self.path.open("rb") if self.content is None else BytesIO(self.content), self.stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +68,42 @@ def open_source(path: str | Path) -> Source:
     InputRefusedError
         If a directory holds no FHIR file.
     """
-    path = Path(path)
+    given, path = path, Path(path)  # which takes a slash from a URL
     try:
+        place = _shown(path.name)
         if path.is_file():
-            return Source(path.name, (SourceFile(path, path.name),), is_directory=False)
+            return Source(place, (SourceFile(path, place),), is_directory=False)
         if not path.is_dir():
-            raise SourceNotFoundError(path)
+            raise SourceNotFoundError(given)
         found = sorted(
             (file.relative_to(path).as_posix(), file)
             for file in path.rglob("*")
             if file.name.lower().endswith(_SUFFIXES) and file.is_file() and not file.is_symlink()
         )
     except (OSError, ValueError) as error:
-        raise SourceNotFoundError(path) from error
+        raise SourceNotFoundError(given) from error
     if not found:
         raise InputRefusedError(
-            place=path.name,
+            place=place,
             reason="no-fhir-files",
             message="holds no file ending in .json, .ndjson or either with .gz",
             remedy="Name a directory of FHIR Bundles or NDJSON.",
         )
-    return Source(path.name, tuple(SourceFile(file, name) for name, file in found), is_directory=True)
+    return Source(place, tuple(SourceFile(file, _shown(name)) for name, file in found), is_directory=True)
+
+
+def _shown(name: str) -> str:
+    """A name for findings and messages: bytes in it that are not UTF-8 are written out, since no JSON can hold them."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def read_document(file: SourceFile, advance: Callable[[int], object]) -> bytes:
     """The bytes of one JSON document, inflated if need be."""
-    parts, size = [], 0
+    parts, size, stored = [], 0, 0
     for chunk in _chunks(file, advance):
+        stored = stored or file.stored  # as large as that before it is read, or larger once unpacked
         size += len(chunk)
-        if size > DOCUMENT_LIMIT:
+        if max(size, stored) > DOCUMENT_LIMIT:
             limit = f"is larger than {DOCUMENT_LIMIT >> 20} MiB"
             raise _refuse(file, "too-large", limit, "Split it, or give it as NDJSON, which is read line by line.")
         parts.append(chunk)
@@ -102,18 +112,22 @@ def read_document(file: SourceFile, advance: Callable[[int], object]) -> bytes:
 
 def read_lines(file: SourceFile, advance: Callable[[int], object]) -> Iterator[tuple[int, bytes]]:
     """Number and bytes of each line that is not blank. Lines end at LF only: other separators belong to strings."""
-    rest, number = b"", 0
+    number, rest = 0, [b""]  # the parts of a line that goes on
     for chunk in _chunks(file, advance):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            number += 1
-            if line := line.strip(b" \t\r"):
-                yield number, line
-        if len(rest) > LINE_LIMIT:
+        end, *lines = chunk.split(b"\n")
+        rest.append(end)
+        if lines:
+            *lines, start = b"".join(rest), *lines
+            for line in lines:
+                number += 1
+                if line := line.strip(b" \t\r"):
+                    yield number, line
+            rest = [start]
+        if sum(map(len, rest)) > LINE_LIMIT:
             limit = f"has a line longer than {LINE_LIMIT >> 20} MiB"
             raise _refuse(file, "too-large", limit, "NDJSON holds one resource a line; check what this file is.")
-    if rest := rest.strip(b" \t\r"):
-        yield number + 1, rest
+    if line := b"".join(rest).strip(b" \t\r"):
+        yield number + 1, line
 
 
 def _chunks(file: SourceFile, advance: Callable[[int], object]) -> Iterator[bytes]:

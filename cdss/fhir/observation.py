@@ -10,8 +10,11 @@ from operator import attrgetter
 
 from msgspec import UNSET, Raw, UnsetType
 
+from cdss.codes.display import contradicts
+from cdss.codes.loinc import loinc_table
 from cdss.domain.coding import LOINC
 from cdss.domain.event import EventKind
+from cdss.domain.instant import HOUR
 from cdss.fhir.concept import MODIFIED, read_codes
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.schema import CodeableConcept, Observation, Quantity, Value, camel
@@ -31,10 +34,14 @@ _NO_OTHER_VALUES = (UNSET,) * len(_UNREADABLE)
 _PANELS = frozenset({f"{LOINC}|85354-9", f"{LOINC}|55284-4"})
 _CODES_OF = {analyte.name: frozenset(analyte.codes) for analyte in analytes()}
 SYSTOLIC, DIASTOLIC = _CODES_OF["systolic_blood_pressure"], _CODES_OF["diastolic_blood_pressure"]
+_MEAN = _CODES_OF["mean_blood_pressure"]
+_PARTIAL = "a date without a time counts as over at the end of that day"
+_OF_A_DAY = _CODES_OF["urine_output_24h"]
+_DAY_AT_LEAST, _DAY_AT_MOST = 22 * HOUR, 26 * HOUR
 # The US Core pulse oximetry profile asks for both codes on one result; it is read as the more exact one.
 _PULSE_OXIMETRY, _OXYGEN_SATURATION = f"{LOINC}|59408-5", f"{LOINC}|2708-6"
 _LARGEST_EXPONENT = 30
-_PLAIN_NUMBER = re.compile(rb"-?(?:[1-9]\d{0,14}(?:\.\d{1,15})?|0\.\d{1,15})")
+PLAIN_NUMBER = re.compile(rb"0|-?(?:[1-9]\d{0,14}(?:\.\d{1,15})?|0\.\d{1,15})")
 _MOST_VALUES = 1 << 14
 
 
@@ -111,14 +118,18 @@ def read_times(observation: Observation, keys: tuple[str, ...], notes: Notes) ->
     if given.count(UNSET) < len(given) - 1:
         raise PutAside("effective[x]", "time-multiple", "more than one effective time", codes=keys)
     try:
-        issued = None if isinstance(observation.issued, UnsetType) else read_time(observation.issued)[1]
+        issued = None
+        if not isinstance(observation.issued, UnsetType):
+            earliest, issued = read_time(observation.issued)
+            if earliest != issued:
+                notes.note("issued", "time-partial", _PARTIAL, keys)
     except TimeProblem as problem:
         raise PutAside("issued", problem.reason, problem.message, codes=keys) from problem
     try:
         if isinstance(observation.effective_date_time, str):
             first, effective = read_plausible_time(observation.effective_date_time)
             if first != effective:
-                notes.note(place, "time-partial", "a date without a time counts as over at the end of that day", keys)
+                notes.note(place, "time-partial", _PARTIAL, keys)
         elif isinstance(observation.effective_instant, str):
             place = "effectiveInstant"
             effective = read_plausible_time(observation.effective_instant)[1]
@@ -126,8 +137,11 @@ def read_times(observation: Observation, keys: tuple[str, ...], notes: Notes) ->
             place = "effectivePeriod"
             if isinstance(period.end, str):
                 effective = read_plausible_time(period.end)[1]
-                if isinstance(period.start, str) and read_plausible_time(period.start)[0] > effective:
+                start = read_plausible_time(period.start)[0] if isinstance(period.start, str) else None
+                if start is not None and start > effective:
                     raise PutAside(place, "time-reversed", "the period ends before it starts", codes=keys)
+                if start is not None and not _OF_A_DAY.isdisjoint(keys):
+                    _check_day(effective - start, keys)
     except TimeProblem as problem:
         raise PutAside(place, problem.reason, problem.message, codes=keys) from problem
     if effective is None:
@@ -145,13 +159,19 @@ def read_times(observation: Observation, keys: tuple[str, ...], notes: Notes) ->
     return effective, max(effective, issued)
 
 
+def _check_day(length: int, keys: tuple[str, ...]) -> None:
+    if not _DAY_AT_LEAST <= length <= _DAY_AT_MOST:
+        message = "collected over another time than the 24 hours that its code stands for"
+        raise PutAside("effectivePeriod", "period-contradicts-code", message, codes=keys)
+
+
 @lru_cache(maxsize=65536)
 def _measured(keys: tuple[str, ...]) -> _Measured | None:
     """What these codes measure together, or None where they contradict each other."""
     if _PULSE_OXIMETRY in keys:
         keys = tuple(key for key in keys if key != _OXYGEN_SATURATION)
     found = {analyte.name: analyte for key in keys if (analyte := analyte_for(key))}
-    if len(found) > 1:
+    if len(found) > 1 or (found and _names_another(keys)):
         return None
     if not found:
         return _Measured(keys, None)
@@ -159,6 +179,14 @@ def _measured(keys: tuple[str, ...]) -> _Measured | None:
     low, high = analyte.physical
     lowest, highest = analyte.plausible
     return _Measured(keys, analyte, (float(low), float(high)), (float(lowest), float(highest)))
+
+
+def _names_another(keys: tuple[str, ...]) -> bool:
+    """Whether a LOINC code that nothing reads names another measurement than one beside it that is read."""
+    names = loinc_table().names
+    loinc = [key.partition("|")[2] for key in keys if key.startswith(f"{LOINC}|")]
+    unread = [names[code].name for code in loinc if code in names and analyte_for(f"{LOINC}|{code}") is None]
+    return any(contradicts(code, name) for code in loinc if analyte_for(f"{LOINC}|{code}") for name in unread)
 
 
 def read_value(
@@ -186,12 +214,26 @@ def read_value(
     if not isinstance(quantity, UnsetType):
         return _read_quantity(quantity, measured, notes, prefix)
     if whole_number is not UNSET:
-        return _read_quantity(Quantity(value=whole_number), measured, notes, prefix)
+        return _read_whole_number(whole_number, measured, notes, prefix)
     if not isinstance(answer, UnsetType):
         return _read_answer(answer, analyte, keys, notes, prefix)
     if whole and analyte is not None:
         raise PutAside("value[x]", "value-missing", "neither a value nor a reason for none", codes=keys)
     return None
+
+
+def _read_whole_number(value: object, measured: _Measured, notes: Notes, prefix: str) -> EventRow | None:
+    """A `valueInteger`: a number without a unit, which a score alone can do without."""
+    own = Notes()
+    try:
+        row = _read_quantity(Quantity(value=value), measured, own, prefix)
+    except PutAside as fault:
+        fault.location = "valueInteger"
+        raise
+    for location, reason, severity, message, codes in own.found:
+        place = location.replace("valueQuantity.value", "valueInteger").replace("valueQuantity", "valueInteger")
+        notes.found.append((place, reason, severity, message, codes))
+    return row
 
 
 def _other(holder: Value) -> list[str]:
@@ -207,6 +249,12 @@ def _read_answer(
 ) -> EventRow | None:
     if analyte is not None:
         raise PutAside("valueCodeableConcept", "value-not-quantity", "a code where a number belongs", codes=keys)
+    if _gives_absent_reason(answer.extension):
+        if answer.coding:
+            message = "an answer, and an extension with a reason for none"
+            raise PutAside("valueCodeableConcept", "value-and-absent-reason", message, codes=keys)
+        notes.note(f"{prefix}valueCodeableConcept", "value-absent", "recorded as absent, with a reason", keys)
+        return None
     try:
         coded = read_codes(answer, "valueCodeableConcept", notes)
     except PutAside as fault:
@@ -233,8 +281,8 @@ def _read_quantity(quantity: Quantity, measured: _Measured, notes: Notes, prefix
         return None
     number = read_number(quantity.value, "valueQuantity.value", keys)
     comparator = quantity.comparator if isinstance(quantity.comparator, str) else ""
-    if comparator:
-        if comparator not in _COMPARATORS:
+    if quantity.comparator is not UNSET or quantity.no_comparator is not UNSET:
+        if comparator not in _COMPARATORS:  # one that is masked or empty may have been any
             raise PutAside("valueQuantity.comparator", "comparator-unknown", "not a FHIR comparator", codes=keys)
         notes.note(f"{prefix}valueQuantity.comparator", "value-censored", "a bound, never a bare number", keys)
     reading = read_unit(analyte, _text(quantity.system), _text(quantity.code), _text(quantity.unit))
@@ -271,30 +319,26 @@ def _in_unit(number: Decimal, analyte: Analyte | None, reading: UnitReading) -> 
 class NumberRule:
     """How the number of a Quantity is read where everything around it is known; `values` remembers those read."""
 
-    __slots__ = ("_measured", "_reading", "values")
+    __slots__ = ("_limits", "_measured", "_reading", "values")
 
     def __init__(self, quantity: Quantity, keys: tuple[str, ...]) -> None:
         measured = _measured(keys)
         assert measured is not None, "its codes were read before"
         self._measured = measured
+        self._limits: tuple[float, float] | None = None
+        if measured.analyte is not None:
+            (low, high), (lowest, highest) = measured.physical, measured.plausible
+            self._limits = max(low, lowest), min(high, highest)
         self._reading = read_unit(measured.analyte, _text(quantity.system), _text(quantity.code), _text(quantity.unit))
         self.values: dict[bytes, float] = {}
 
     def read(self, text: bytes) -> float | None:
         """The value of a JSON number that is plainly usable, or None where `read_observation` must decide."""
-        if not _PLAIN_NUMBER.fullmatch(text):
+        if not PLAIN_NUMBER.fullmatch(text):
             return None
-        measured, number = self._measured, Decimal(text.decode())
-        if not number:
+        value = _in_unit(Decimal(text.decode()) or Decimal(0), self._measured.analyte, self._reading)
+        if self._limits is not None and not self._limits[0] <= value <= self._limits[1]:
             return None
-        value = _in_unit(number, measured.analyte, self._reading)
-        if measured.analyte is not None:
-            low, high = (
-                max(measured.physical[0], measured.plausible[0]),
-                min(measured.physical[1], measured.plausible[1]),
-            )
-            if not low <= value <= high:
-                return None
         if len(self.values) >= _MOST_VALUES:
             self.values.clear()
         self.values[text] = value
@@ -348,6 +392,9 @@ def _check_blood_pressure(rows: list[EventRow], is_panel: bool, notes: Notes) ->
             notes.note("component", "component-missing", f"the panel gives no usable {name} pressure")
     if systolic and diastolic and systolic[0].value < diastolic[0].value:
         raise PutAside("component", "value-contradiction", "the systolic pressure is below the diastolic")
+    for mean in (row for row in rows if not _MEAN.isdisjoint(row.codes)):
+        if (systolic and mean.value > systolic[0].value) or (diastolic and mean.value < diastolic[0].value):
+            raise PutAside("component", "value-contradiction", "the mean pressure is not between the other two")
 
 
 def _text(value: str | UnsetType) -> str | None:

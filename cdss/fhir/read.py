@@ -322,7 +322,7 @@ class Reader:
         for modifier in bundle.keys() & {"implicitRules", "modifierExtension"}:
             self.block(f"{place}.{modifier}", "a rule we do not know may change what this Bundle means")
         kind = bundle.get("type")
-        if kind not in BUNDLE_TYPES:
+        if not isinstance(kind, str) or kind not in BUNDLE_TYPES:
             message = "the type of the Bundle is missing or not one of FHIR R4; it is read as a collection"
             self.found.reject(None, place, "type", "bundle-type-unknown", message, Severity.NOTE)
         if kind in ("transaction", "batch"):

@@ -29,6 +29,7 @@ class CodeableConcept(Struct, frozen=True):
     """FHIR CodeableConcept, without the text: words are never read as a code."""
 
     coding: tuple[Coding, ...] = ()
+    extension: Any = UNSET
     modifier: Any = field(name="modifierExtension", default=UNSET)
 
 

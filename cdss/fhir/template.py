@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, convert
 
 from cdss.codes import CodeMap
+from cdss.domain.event import Severity
 from cdss.fhir.concept import read_codes
 from cdss.fhir.finding import Notes
 from cdss.fhir.gather import Disposition, Gatherer
@@ -27,14 +28,23 @@ from cdss.fhir.strict import StrictJsonError, read_strict
 from cdss.table import EventRow
 
 _SLOT = re.compile(
-    rb'"(?:(?:id|lastUpdated|versionId|effectiveDateTime|effectiveInstant|issued|value)"\s*:\s*"'
+    rb'"(?:(?:id|lastUpdated|versionId|effectiveDateTime|effectiveInstant|issued|value(?:String|DateTime)?)"\s*:\s*"'
     rb'|reference"\s*:\s*"[A-Z][A-Za-z]+/|value"\s*:\s*(?=[-0-9]))'
 )
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?=\s*[,}])")
-# Elements of an Observation that say nothing a reading depends on, whatever text stands in them.
+# Elements of an Observation that say nothing a reading depends on, whatever text or number stands in them.
 _INERT = frozenset(
     "identifier basedOn partOf category performer interpretation note bodySite method specimen device "  # noqa: SIM905
-    "referenceRange hasMember derivedFrom extension".split()
+    "referenceRange hasMember derivedFrom extension valueString valueDateTime".split()
+)
+# Notes on what no place holds: an element, a unit, a reason for no value. All lines alike have them.
+_STEADY = frozenset(
+    "contained-not-read element-unknown not-r4 unit-alias unit-fraction unit-from-text unit-missing-ph "  # noqa: SIM905
+    "unit-missing-score value-absent value-censored value-text-only".split()
+)
+# What a line alike leaves in a gatherer; one that leaves anything else behind is always read in full.
+_LEFT = frozenset(
+    "buffer sources dispositions subjects contents versions rejections notes encounter_references".split()  # noqa: SIM905
 )
 QUEUED = 4  # what stands before the texts of a line in a queue
 _MARK = 86_420_135_791_000  # what no export holds
@@ -46,6 +56,7 @@ _encode = msgspec.json.encode
 class Role(IntEnum):
     """What the text at a place is to the reader."""
 
+    INERT_NUMBER = -2
     INERT = -1
     ID = 0
     SUBJECT = 1
@@ -60,8 +71,7 @@ class Role(IntEnum):
 _PREFIX: dict[int, bytes] = {Role.SUBJECT: b"Patient/", Role.ENCOUNTER: b"Encounter/"}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a line may differ: behind `anchor`; a number ends with its digits, a text at its quotation mark."""
 
     start: int
@@ -91,18 +101,21 @@ class Kind:
 
 @dataclass(slots=True, eq=False)
 class Template:
-    """What lines alike have in common: their kind, and their events but for whose, when and how much.
+    """What lines alike have in common: their kind, their findings, and their events but for whose, when and how much.
 
-    `queue` holds the lines of its kind that wait to be read, one behind the other: number among the resources,
-    template, number in the file, the line, and the texts at its places. A line is no object of its own there, so that
-    the garbage collector has nothing to look at. `unissued` is the key that a missing `issued` is counted under;
+    `literals` is what stands before, between and behind the places. `queue` holds the lines of its kind that wait to be
+    read, one behind the other: number among the resources, template, number in the file, a hash of the line, and the
+    texts at its places. A line is no object of its own there, so that the garbage collector has nothing to look at, and
+    the little that waits stays near the processor. `unissued` is the key that a missing `issued` is counted under;
     `packed` are the events as the buffer that is `bound` packs them.
     """
 
+    literals: tuple[bytes, ...]
     kind: Kind
     rows: tuple[EventRow, ...]
-    rules: tuple[NumberRule | None, ...]
+    rules: tuple[NumberRule, ...]
     unissued: str
+    findings: tuple[tuple[str, str, str, Severity, tuple[str, ...]], ...]
     packed: tuple[bytes, ...] = ()
     bound: object = None
     queue: list[Any] = field(default_factory=list)
@@ -110,15 +123,16 @@ class Template:
 
 def make_template(
     line: bytes, places: Sequence[Place], code_map: CodeMap | None
-) -> tuple[Template, list[Place]] | None:
-    """The template of a line that was read in full, and those of the places it has; None where it is not plain."""
+) -> tuple[Template, tuple[int, ...]] | None:
+    """The template of a line that was read in full, and which of the places it has; None where it is not plain."""
     try:
         roles = _roles(line, places)
     except StrictJsonError:
         return None
-    kept = [(place, role) for place, role in zip(places, roles, strict=True) if role is not None]
-    template = _template(line, tuple(role for _, role in kept), code_map)
-    return None if template is None else (template, [place for place, _ in kept])
+    kept = tuple(number for number, role in enumerate(roles) if role is not None)
+    literals = cut(line, [places[number] for number in kept])
+    template = _template(line, literals, tuple(role for role in roles if role is not None), code_map)
+    return None if template is None else (template, kept)
 
 
 def find_places(line: bytes) -> list[Place]:
@@ -138,8 +152,12 @@ def find_places(line: bytes) -> list[Place]:
 
 def cut(line: bytes, places: Sequence[Place]) -> tuple[bytes, ...]:
     """What lies before, between and behind the places."""
-    edges = [0, *(edge for place in places for edge in (place.start, place.end)), len(line)]
-    return tuple(line[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
+    literals, position = [], 0
+    for start, end, _, _ in places:
+        literals.append(line[position:start])
+        position = end
+    literals.append(line[position:])
+    return tuple(literals)
 
 
 def _roles(line: bytes, places: Sequence[Place]) -> list[int | None]:
@@ -172,7 +190,8 @@ def _roles(line: bytes, places: Sequence[Place]) -> list[int | None]:
         if role is not None:
             roles.append(None if prefix != _PREFIX.get(role, prefix) else role)
         else:
-            roles.append(Role.INERT if not place.is_number and inert.count(mark) == 1 else None)
+            is_inert = inert.count(mark) == 1
+            roles.append(None if not is_inert else Role.INERT_NUMBER if place.is_number else Role.INERT)
     return roles
 
 
@@ -180,14 +199,19 @@ def _member(holder: object, name: str) -> object:
     return holder.get(name) if isinstance(holder, dict) else None
 
 
-def _template(line: bytes, roles: tuple[int, ...], code_map: CodeMap | None) -> Template | None:
+def _template(
+    line: bytes, literals: tuple[bytes, ...], roles: tuple[int, ...], code_map: CodeMap | None
+) -> Template | None:
     document = read_strict(line)
     if not {Role.ID, Role.SUBJECT, Role.EFFECTIVE} <= set(roles) or not isinstance(document, dict):
         return None
     alone = Gatherer()
     alone.notes.code_map = code_map
     alone.take(document, "")
-    plain = not alone.rejections and not alone.claims and alone.dispositions[0] <= Disposition.NOT_NEEDED
+    steady = all(one.reason in _STEADY and one.severity == Severity.NOTE for one in alone.rejections)
+    before = Gatherer()
+    left = {part.name for part in fields(Gatherer) if getattr(alone, part.name) != getattr(before, part.name)}
+    plain = steady and left <= _LEFT and alone.dispositions[0] <= Disposition.NOT_NEEDED
     if not plain or bool(alone.encounter_references) != (Role.ENCOUNTER in roles):
         return None
     observation = convert(document, Observation)
@@ -199,15 +223,16 @@ def _template(line: bytes, roles: tuple[int, ...], code_map: CodeMap | None) -> 
         return None
     kind = Kind(roles, numbers, _pressures(rows), _encode(document) == line, alone.versions.get(0))
     unissued = "" if observation.issued is not UNSET else read_codes(observation.code, "code", alone.notes)[0]
-    return Template(kind, rows, rules, unissued)
+    findings = tuple((one.location, one.reason, one.message, one.severity, one.codes) for one in alone.rejections)
+    return Template(literals, kind, rows, rules, unissued, findings)
 
 
 def _rows(
     observation: Observation, roles: Sequence[int], notes: Notes
-) -> tuple[tuple[EventRow, ...], tuple[NumberRule | None, ...], tuple[int, ...]]:
+) -> tuple[tuple[EventRow, ...], tuple[NumberRule, ...], tuple[int, ...]]:
     """The events of an Observation without a fault, and where in a line the number of each stands."""
     rows: list[EventRow] = []
-    rules: list[NumberRule | None] = []
+    rules: list[NumberRule] = []
     numbers: list[int] = []
     holders: list[Observation | Component] = [observation, *observation.component]
     for number, holder in enumerate(holders):
@@ -216,10 +241,9 @@ def _rows(
         if row is not None:
             row.rank = STATUS_RANK[str(observation.status)]
             quantity, role = holder.value_quantity, Role.NUMBER + number
-            has_place = role in roles and isinstance(quantity, Quantity)
             rows.append(row)
-            rules.append(NumberRule(quantity, keys) if has_place and isinstance(quantity, Quantity) else None)
-            numbers.append(roles.index(role) if has_place else -1)
+            rules.append(NumberRule(quantity if isinstance(quantity, Quantity) else Quantity(), keys))
+            numbers.append(roles.index(role) if role in roles else -1)
     return tuple(rows), tuple(rules), tuple(numbers)
 
 

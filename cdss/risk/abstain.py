@@ -6,25 +6,20 @@ from collections.abc import Sequence
 
 from cdss.domain.assessment import Reason
 from cdss.domain.feature import FeatureDefinition, FeatureSpec, FeatureVector, IfMissing
+from cdss.domain.reasons import known_reasons
 from cdss.record import Block
 from cdss.risk.words import span_words, unit_words
-
-_BLOCK_REMEDY = {
-    "deceased": "None: no estimate is made for a patient who has died by the index time.",
-    "patient-merged": "Ask for the record that replaced this one.",
-    "patient-linked": "Ask for the record that holds all of this patient.",
-    "patient-inactive": "Ask for the record now in use.",
-    "modifier-extension": "Ask the source what the extension means, and send the record without it.",
-    "birth-date-implausible": "Correct the birth date at the source.",
-    "not-r4": "Export from the server's FHIR R4 endpoint.",
-    "source-incomplete": "Fetch the whole record again.",
-}
 
 
 def abstention_reasons(spec: FeatureSpec, vector: FeatureVector, blocks: Sequence[Block]) -> tuple[Reason, ...]:
     """Every reason not to answer for one row; empty when the model may answer."""
     reasons = [
-        Reason(code=block.reason, feature=None, message=f"{block.source}: {block.message}", remedy=_remedy(block))
+        Reason(
+            code=block.reason,
+            feature=None,
+            message=f"{block.source}: {block.message}",
+            remedy=known_reasons()[block.reason].block_remedy,
+        )
         for block in blocks
     ]
     for exclusion, found in zip(spec.exclusions, vector.exclusions, strict=True):
@@ -59,10 +54,6 @@ def abstention_reasons(spec: FeatureSpec, vector: FeatureVector, blocks: Sequenc
             )
         )
     return tuple(reasons)
-
-
-def _remedy(block: Block) -> str:
-    return _BLOCK_REMEDY.get(block.reason, "Mend the record at the source.")
 
 
 def _in_population(feature: FeatureDefinition, number: float) -> bool:

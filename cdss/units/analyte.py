@@ -5,6 +5,7 @@ All of it is data in ``units.toml``, each entry with its reference; this module 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from fractions import Fraction
@@ -66,6 +67,7 @@ class _Knowledge:
     by_code: Mapping[str, Analyte]
     aliases: Mapping[str, tuple[str, ...]]
     conversions: Mapping[tuple[str, str], tuple[Fraction, Fraction]]
+    words: Mapping[str, str]
 
 
 def analytes() -> tuple[Analyte, ...]:
@@ -87,6 +89,13 @@ def analyte_for(key: str) -> Analyte | None:
 def aliases_of(text: str) -> tuple[str, ...]:
     """The UCUM units that a spelling outside UCUM may stand for; the analyte decides between them."""
     return _knowledge().aliases.get(text, ())
+
+
+def in_short(text: str) -> str:
+    """A unit text without brackets and blanks, its words as UCUM writes them: `millimole per liter` is `mmol/L`."""
+    words = _knowledge().words
+    plain = re.sub(r"\([^)]*\)", " ", text)
+    return re.sub(r"[^\W\d_]+", lambda word: words.get(word[0].lower(), word[0]), plain).replace(" ", "")
 
 
 def special_conversion(analyte: Analyte, unit: str) -> tuple[Fraction, Fraction] | None:
@@ -112,6 +121,7 @@ def _knowledge() -> _Knowledge:
                 for unit in row["from"]
             }
         ),
+        words=MappingProxyType(raw["word"]),
     )
 
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from cdss.units.analyte import Analyte, aliases_of, special_conversion
+from cdss.units.analyte import Analyte, aliases_of, in_short, special_conversion
 from cdss.units.ucum import Measure, measure
 
 if TYPE_CHECKING:
@@ -84,13 +84,21 @@ def read_unit(analyte: Analyte | None, system: str | None, code: str | None, tex
         said = code
     else:
         reading, said, beside = _read_text(analyte, written, code or "")
-    if reading.problem is None and beside and _contradicts(analyte, reading, beside):
+    if reading.problem is not None or not beside:
+        return reading
+    agrees = _agrees(analyte, reading, beside)
+    if agrees is None and (plain := in_short(beside)) != beside:
+        agrees = _agrees(analyte, reading, plain)
+    if agrees is False:
         return _problem(
             analyte,
             "unit-contradiction",
             f"{analyte.label} is coded in {_shown(said)}, but its unit text says {_shown(beside)}. "
             f"Correct the one that is wrong at the source.",
         )
+    if agrees is None and reading.note is None:
+        message = f"{analyte.label} was read in {_shown(said)}, its code. The unit text beside it is no unit known here"
+        return replace(reading, note="unit-text-unknown", message=f"{message}: correct it at the source.")
     return reading
 
 
@@ -154,16 +162,16 @@ def _noted(analyte: Analyte, written: str, unit: str, reading: UnitReading) -> U
     return replace(reading, note="unit-alias", message=message)
 
 
-def _contradicts(analyte: Analyte, reading: UnitReading, beside: str) -> bool:
-    """Whether the text beside a code is a unit, but another one; wording that is no unit at all contradicts nothing."""
-    contradicted = False
+def _agrees(analyte: Analyte, reading: UnitReading, beside: str) -> bool | None:
+    """Whether the text beside a code is the same unit, or another one; None where it is no unit at all."""
+    agrees: bool | None = None
     for unit, other in _readings(analyte, beside):
         if other.problem is None and (other.scale, other.offset) == (reading.scale, reading.offset):
-            return False
+            return True
         # "units", "ratio" and "score" are wording, not units, wherever they do not suit the analyte.
         wording = other.problem == "unit-unknown" or (other.problem is not None and _bare(unit) in {"", "[pH]"})
-        contradicted = contradicted or not wording
-    return contradicted
+        agrees = agrees if wording else False
+    return agrees
 
 
 def _towards(analyte: Analyte, unit: str, written: str) -> UnitReading:

@@ -16,7 +16,7 @@ from cdss.domain.assessment import Abstention, ModelReference, Reason, RiskEstim
 from cdss.domain.digest import canonical_bytes, sha256
 from cdss.domain.event import Rejection, Severity
 from cdss.domain.feature import FeatureSpec, FeatureVector
-from cdss.domain.instant import instant_text
+from cdss.domain.instant import HOUR, instant_text
 from cdss.features import build_features
 from cdss.record import PatientRecord
 from cdss.risk.abstain import abstention_reasons
@@ -84,6 +84,7 @@ def assess_rows(
         else:
             blocks = (*record.source_blocks, *(facts.blocks_at(row.index_time) if facts else ()))
             reasons = abstention_reasons(spec, vector, blocks) + _unproven(spec, vector, findings[row.subject])
+            reasons += _on_that_day(record, vector, spec, findings[row.subject])
         drafts.append((row, vector, reasons))
     answered = [number for number, (_, _, reasons) in enumerate(drafts) if not reasons]
     scores = scorer.machine.score(matrix.values[answered]) if answered else None
@@ -114,6 +115,8 @@ _NOT_FOUND = Reason(
 
 # Faults that leave no doubt: the fact does not hold, not yet, or not for this patient.
 _SETTLED = frozenset({"condition-refuted", "other-patient", "after-index-time", "not-done"})
+_LONGEST_DAY = 50 * HOUR  # a day without a zone, from its first moment anywhere to its last
+_DATE_IT = "Give the time of day at the source, or find out whether it holds."
 _UNCONFIRMED = "condition-unconfirmed"
 _HOLDERS = {"condition": "Condition", "procedure": "Procedure"}
 
@@ -157,6 +160,25 @@ def _unproven(spec: FeatureSpec, vector: FeatureVector, findings: Sequence[Rejec
                         remedy="Mend the Condition at the source.",
                     )
                 )
+    return tuple(reasons)
+
+
+def _on_that_day(
+    record: PatientRecord, vector: FeatureVector, spec: FeatureSpec, findings: Sequence[Rejection]
+) -> tuple[Reason, ...]:
+    """An exclusion dated to a day counts from the end of that day; on the day itself it may apply already."""
+    reasons = []
+    table, index_time = record.events, vector.index_time
+    for exclusion, found in zip(spec.exclusions, vector.exclusions, strict=True):
+        for note in findings if not found else ():
+            if note.reason != "time-partial" or not exclusion.reading.reads(note.codes):
+                continue
+            later = any(other.source == note.source and other.reason == "after-index-time" for other in findings)
+            rows = np.flatnonzero(table.subject == table.subject_numbers.get(vector.subject, -1))
+            known = [int(table.known[row]) for row in rows.tolist() if table.sources[table.source[row]] == note.source]
+            if later or any(index_time < instant <= index_time + _LONGEST_DAY for instant in known):
+                message = f"{exclusion.code} may apply: {note.source} is dated to a day, which may be today"
+                reasons.append(Reason(code="exclusion-unproven", feature=None, message=message, remedy=_DATE_IT))
     return tuple(reasons)
 
 

@@ -91,7 +91,7 @@ def test_a_result_made_again_after_its_deletion_is_there(tmp_path: Path, at: str
         assert look_at(tmp_path, to_bytes(bundle(patient(), *order, kind="history"))).value() == value
 
 
-@pytest.mark.catalogue(62, 67)
+@pytest.mark.catalogue(62)
 @pytest.mark.parametrize(
     "more",
     [

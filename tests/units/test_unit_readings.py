@@ -216,11 +216,51 @@ def test_a_text_that_names_another_unit_than_the_code_is_a_contradiction(
 @pytest.mark.parametrize(
     ("code", "unit", "text"),
     [
+        (HEART_RATE, "/min", "count"),
+        (SPO2, "%", "O2 sat"),
+        (ALT, "U/L", "units"),
+        ("50984-4", "mm[Hg]", "ratio"),
+        (CREATININE, "mg/dL", "foo"),
+    ],
+)
+def test_wording_that_is_no_unit_contradicts_nothing_and_is_noted(code: str, unit: str, text: str) -> None:
+    assert (read(code, unit, text).problem, read(code, unit, text).note) == (None, "unit-text-unknown")
+
+
+@pytest.mark.parametrize(
+    ("code", "unit", "text"),
+    [
+        (GLUCOSE, "mg/dL", "millimole per liter"),
+        (GLUCOSE, "mg/dL", "mmol / L"),
+        (GLUCOSE, "mg/dL", "mmol/l (fasting)"),
+        (CREATININE, "mg/dL", "micromol per litre"),
+        (CREATININE, "mg/dL", "Mikromol/l"),
+        (TEMPERATURE, "Cel", "degrees Fahrenheit"),
+    ],
+)
+def test_another_unit_in_words_beside_the_code_is_a_contradiction(code: str, unit: str, text: str) -> None:
+    assert read(code, unit, text).problem == "unit-contradiction"
+
+
+@pytest.mark.parametrize(
+    ("code", "unit", "text"),
+    [
+        (CREATININE, "mg/dL", "milligram per deciliter"),
+        (GLUCOSE, "mmol/L", "Millimoles per Litre (venous)"),
+        (SYSTOLIC, "mm[Hg]", "millimeters of mercury"),
+        (TEMPERATURE, "Cel", "degrees Celsius"),
+    ],
+)
+def test_the_same_unit_in_words_is_no_finding(code: str, unit: str, text: str) -> None:
+    assert (read(code, unit, text).problem, read(code, unit, text).note) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "unit", "text"),
+    [
         (HEART_RATE, "/min", "beats per minute"),
         (HEART_RATE, "/min", "beats/minute"),
-        (HEART_RATE, "/min", "count"),
         (SPO2, "%", "percent"),
-        (SPO2, "%", "O2 sat"),
         (TEMPERATURE, "Cel", "C"),
         (TEMPERATURE, "[degF]", "F"),
         (POTASSIUM, "mmol/L", "mEq/L"),
@@ -230,8 +270,6 @@ def test_a_text_that_names_another_unit_than_the_code_is_a_contradiction(
         (CREATININE, "umol/L", "µmol/L"),
         (PH, "[pH]", "pH"),
         (PH, "[pH]", "units"),
-        (ALT, "U/L", "units"),
-        ("50984-4", "mm[Hg]", "ratio"),
         (URINE_24H, "mL/(24.h)", "mL"),
         (SYSTOLIC, "mm[Hg]", "mm Hg"),
     ],

@@ -108,3 +108,16 @@ def test_a_cancer_that_cannot_be_read_is_not_called_absent(changes: list[dict[st
 
 def test_an_unconfirmed_cancer_counts_as_none_as_the_model_learned_it() -> None:
     assert reasons(METASTASIS | {"verificationStatus": coded(VERIFICATION, "unconfirmed")}) == []
+
+
+@pytest.mark.parametrize(
+    "resource", [PREGNANCY | {"recordedDate": "2026-03-03"}, COMFORT | {"performedDateTime": "2026-03-03"}]
+)
+def test_what_is_dated_to_the_day_of_the_question_may_apply_already(resource: dict[str, Any]) -> None:
+    assert reasons(resource) == [("exclusion-unproven", None)]
+
+
+@pytest.mark.parametrize("day", ["2026-02-27", "2026-03-12"])
+def test_what_is_dated_to_another_day_is_no_doubt(day: str) -> None:
+    expected = [("comfort-care", None)] if day < "2026-03" else []
+    assert reasons(COMFORT | {"performedDateTime": day}) == expected
