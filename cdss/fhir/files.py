@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ DOCUMENT_LIMIT = 1 << 30
 LINE_LIMIT = 1 << 26
 _CHUNK = 1 << 16  # what a processor keeps at hand while it is cut into lines
 _SUFFIXES = (".json", ".json.gz", ".ndjson", ".ndjson.gz")
+_LOOKS_LIKE_FHIR = re.compile(r"\.(?:nd)?json(?:l|\.[a-z0-9]{1,5})?$")
 _MEND = "Mend or remove it and try again."
 
 
@@ -46,11 +49,17 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file, or the FHIR files of a directory in order of their names."""
+    """A file, or the FHIR files of a directory in order of their names.
+
+    `unread` are the folders of it that the file system does not give; `passed_over` are links, and files that look like
+    FHIR by their name but have no ending that is read.
+    """
 
     place: str
     files: tuple[SourceFile, ...]
     is_directory: bool
+    unread: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
 
 def source_of(content: bytes, name: str) -> Source:
@@ -75,21 +84,48 @@ def open_source(path: str | Path) -> Source:
             return Source(place, (SourceFile(path, place),), is_directory=False)
         if not path.is_dir():
             raise SourceNotFoundError(given)
-        found = sorted(
-            (file.relative_to(path).as_posix(), file)
-            for file in path.rglob("*")
-            if file.name.lower().endswith(_SUFFIXES) and file.is_file() and not file.is_symlink()
-        )
     except (OSError, ValueError) as error:
         raise SourceNotFoundError(given) from error
-    if not found:
+    source = _walk(path, place)
+    if not source.files and source.unread:
+        raise InputRefusedError(
+            place=place,
+            reason="not-readable",
+            message="has no file that can be read, and a folder that cannot be opened",
+            remedy="Check its permissions.",
+        )
+    if not source.files:
         raise InputRefusedError(
             place=place,
             reason="no-fhir-files",
             message="holds no file ending in .json, .ndjson or either with .gz",
             remedy="Name a directory of FHIR Bundles or NDJSON.",
         )
-    return Source(place, tuple(SourceFile(file, _shown(name)) for name, file in found), is_directory=True)
+    return source
+
+
+def _walk(root: Path, place: str) -> Source:
+    """The FHIR files of a directory and of its folders, and what looks as if it belonged to them."""
+    found: list[tuple[str, Path]] = []
+    unread: list[str] = []
+    passed_over: list[str] = []
+
+    def named(path: str | Path) -> str:
+        return Path(path).relative_to(root).as_posix()
+
+    def cannot_open(error: OSError) -> None:
+        unread.append(_shown(named(error.filename)))
+
+    for folder, folders, names in os.walk(root, onerror=cannot_open):
+        passed_over += [named(Path(folder, name)) for name in folders if Path(folder, name).is_symlink()]
+        for name in names:
+            path, lower = Path(folder, name), name.lower()
+            if lower.endswith(_SUFFIXES) and path.is_file() and not path.is_symlink():
+                found.append((named(path), path))
+            elif lower.endswith(_SUFFIXES) or _LOOKS_LIKE_FHIR.search(lower):
+                passed_over.append(named(path))
+    files = tuple(SourceFile(path, _shown(name)) for name, path in sorted(found))
+    return Source(place, files, True, tuple(sorted(unread)), tuple(sorted(map(_shown, passed_over))))
 
 
 def _shown(name: str) -> str:

@@ -140,8 +140,7 @@ class Parts:
 
     def _begin(self, reader: Reader) -> None:
         """Give the first part what belongs to the source and to no line of it."""
-        if self._code_map is not None:
-            reader.found.rejections.extend(self._code_map.ignored)
+        reader.begin(self._code_map)
         for file, error in self._refused:
             reader.refuse_file(file, error)
 
@@ -158,6 +157,7 @@ class Parts:
         self._scratch = Scratch()
         splitter = _Splitter(self.source, self.count, self._scratch.folder)
         reader = Reader(self.source, self._strict, self._progress)  # only for what a refused file blocks
+        reader.block_unread()
         self._refused: list[tuple[SourceFile, InputRefusedError]] = []
         for number, file in enumerate(self.source.files):
             try:

@@ -111,9 +111,8 @@ def read_traced(
     source = path if isinstance(path, Source) else open_source(path)
     reader = Reader(source, strict, progress)
     spans = []
-    if code_map is not None:
-        reader.found.notes.code_map = code_map
-        reader.found.rejections.extend(code_map.ignored)
+    reader.begin(code_map)
+    reader.block_unread()
     for file in source.files:
         first, refused = len(reader.found.sources), None
         try:
@@ -181,6 +180,22 @@ class Reader:
     def block(self, place: str, message: str) -> None:
         """Forbid every score of this source: something of it is missing, and nobody can say whose it was."""
         self.blocked.append(Block(reason="source-incomplete", source=place, message=message))
+
+    def begin(self, code_map: CodeMap | None) -> None:
+        """Say what belongs to the source as a whole and to no file that is read."""
+        self.found.notes.code_map = code_map
+        if code_map is not None:
+            self.found.rejections.extend(code_map.ignored)
+        for place in self.source.passed_over:
+            message = "a link, or a file with an ending that is not read, though it looks like FHIR"
+            self.found.reject(None, place, "", "file-passed-over", message, Severity.NOTE)
+        for place in self.source.unread:
+            self.found.reject(None, place, "", "not-readable", "this folder cannot be opened")
+
+    def block_unread(self) -> None:
+        """Forbid every score where a folder could not be opened."""
+        for place in self.source.unread:
+            self.block(place, "this folder of the source cannot be opened, and nobody can say whose data it holds")
 
     def block_by_servers(self, found: Gatherer) -> None:
         """Forbid every score where a server said so of its own data."""

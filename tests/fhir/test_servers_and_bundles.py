@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,56 @@ def test_a_bundle_whose_entries_are_misspelt_alone_is_no_empty_record(tmp_path: 
     except InputRefusedError:
         return
     assert "source-incomplete" in reading.blocked
+
+
+DEAD = patient(deceasedDateTime="2025-08-01T10:00:00Z", meta={"versionId": "9"})
+
+
+@pytest.mark.catalogue(61)
+@pytest.mark.parametrize("name", ["more.jsonl", "more.ndjson.bz2", "more.ndjson.1", "more.json.bak"])
+def test_a_file_that_looks_like_fhir_and_is_not_read_is_told(tmp_path: Path, name: str) -> None:
+    source = write(tmp_path, a=bundle(patient(), potassium()))
+    (source / name).write_bytes(to_ndjson(DEAD))
+    (source / "README.md").write_text("about the export")
+    assert Reading(source).findings("note") == {(name, "", "file-passed-over")}
+
+
+@pytest.mark.catalogue(64)
+def test_a_link_is_not_followed_and_told(tmp_path: Path) -> None:
+    source = write(tmp_path, a=bundle(patient(), potassium()))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "dead.ndjson").write_bytes(to_ndjson(DEAD))
+    (source / "dead.ndjson").symlink_to(tmp_path / "elsewhere" / "dead.ndjson")
+    (source / "folder").symlink_to(tmp_path / "elsewhere")
+    reading = Reading(source)
+    assert reading.findings("note") == {("dead.ndjson", "", "file-passed-over"), ("folder", "", "file-passed-over")}
+    assert not reading.blocked
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Tests may run as root, whom no permission stops."""
+    scan = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if Path(path) == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
+@pytest.mark.catalogue(61)
+def test_a_folder_that_cannot_be_opened_forbids_a_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path, a=bundle(patient(), potassium()))
+    (source / "sub").mkdir()
+    forbid(monkeypatch, source / "sub")
+    reading = Reading(source)
+    assert reading.findings("error") == {("sub", "", "not-readable")}
+    assert reading.blocked == {"source-incomplete"}
+
+
+def test_a_source_that_cannot_be_opened_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path, a=bundle(patient(), potassium()))
+    forbid(monkeypatch, source)
+    with pytest.raises(InputRefusedError, match="cannot be opened"):
+        read(source)
