@@ -70,9 +70,11 @@ def assess_rows(
         [row.encounter for row in rows],
     )
     findings: dict[str, list[Rejection]] = defaultdict(list)
+    dated_to_a_day: dict[str, list[Rejection]] = defaultdict(list)
     for finding in record.rejections:
         if finding.subject and (not finding.codes or spec.reads(finding.codes)):
-            findings[finding.subject].append(finding)
+            usual = finding.reason == "time-partial" and finding.source.startswith(_DATED_TO_A_DAY)
+            (dated_to_a_day if usual else findings)[finding.subject].append(finding)
     lost = lost_finding(record.place, lost_parts(record)) if lost is None else lost
     present = {*record.patients, *record.events.subjects}
     drafts = []
@@ -84,7 +86,7 @@ def assess_rows(
         else:
             blocks = (*record.source_blocks, *(facts.blocks_at(row.index_time) if facts else ()))
             reasons = abstention_reasons(spec, vector, blocks) + _unproven(spec, vector, findings[row.subject])
-            reasons += _on_that_day(record, vector, spec, findings[row.subject])
+            reasons += _on_that_day(record, vector, spec, dated_to_a_day[row.subject], findings[row.subject])
         drafts.append((row, vector, reasons))
     answered = [number for number, (_, _, reasons) in enumerate(drafts) if not reasons]
     scores = scorer.machine.score(matrix.values[answered]) if answered else None
@@ -115,6 +117,8 @@ _NOT_FOUND = Reason(
 
 # Faults that leave no doubt: the fact does not hold, not yet, or not for this patient.
 _SETTLED = frozenset({"condition-refuted", "other-patient", "after-index-time", "not-done"})
+# A diagnosis or a stay is mostly dated to a day, which is nobody's fault: `cdss read` tells it, an answer does not.
+_DATED_TO_A_DAY = ("Condition", "Procedure", "Encounter")
 _LONGEST_DAY = 50 * HOUR  # a day without a zone, from its first moment anywhere to its last
 _DATE_IT = "Give the time of day at the source, or find out whether it holds."
 _UNCONFIRMED = "condition-unconfirmed"
@@ -164,14 +168,18 @@ def _unproven(spec: FeatureSpec, vector: FeatureVector, findings: Sequence[Rejec
 
 
 def _on_that_day(
-    record: PatientRecord, vector: FeatureVector, spec: FeatureSpec, findings: Sequence[Rejection]
+    record: PatientRecord,
+    vector: FeatureVector,
+    spec: FeatureSpec,
+    dated: Sequence[Rejection],
+    findings: Sequence[Rejection],
 ) -> tuple[Reason, ...]:
     """An exclusion dated to a day counts from the end of that day; on the day itself it may apply already."""
     reasons = []
     table, index_time = record.events, vector.index_time
     for exclusion, found in zip(spec.exclusions, vector.exclusions, strict=True):
-        for note in findings if not found else ():
-            if note.reason != "time-partial" or not exclusion.reading.reads(note.codes):
+        for note in dated if not found else ():
+            if not exclusion.reading.reads(note.codes):
                 continue
             later = any(other.source == note.source and other.reason == "after-index-time" for other in findings)
             rows = np.flatnonzero(table.subject == table.subject_numbers.get(vector.subject, -1))
