@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, field
@@ -14,7 +13,7 @@ from cdss.fhir.strict import StrictJsonError, read_strict
 
 class _Bundle(Struct):
     kind: str = field(name="resourceType", default="")
-    type: Any = None
+    type: Raw | UnsetType = UNSET
     entry: tuple[Raw, ...] = ()
 
 
@@ -24,8 +23,13 @@ class _Entry(Struct):
     request: Raw | UnsetType = UNSET
 
 
+class _Request(Struct):
+    method: Raw | UnsetType = UNSET
+
+
 _bundle = msgspec.json.Decoder(_Bundle).decode
 _entry = msgspec.json.Decoder(_Entry).decode
+_request = msgspec.json.Decoder(_Request).decode
 _FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -61,9 +65,10 @@ def _is_strict_bundle(raw: bytes) -> bool:
 
 def _entries(place: str, raw: bytes | Raw) -> Iterator[tuple[str, bytes]]:
     bundle = _bundle(raw)
+    is_history = _text(bundle.type) == "history"
     for number, content in enumerate(bundle.entry):
         where = f"{place}, entry[{number}]".removeprefix(", ")
-        resource = _resource(content, is_history=bundle.type == "history")
+        resource = _resource(content, is_history=is_history)
         if resource is None:
             yield where, bytes(content)
             continue
@@ -89,7 +94,12 @@ def _resource(content: Raw, *, is_history: bool) -> Raw | None:
 
 def _deletes(request: Raw | UnsetType) -> bool:
     try:
-        decoded = msgspec.json.decode(request) if not isinstance(request, UnsetType) else None
+        return not isinstance(request, UnsetType) and _text(_request(request).method).strip().upper() == "DELETE"
     except _FAULTS:
         return False
-    return isinstance(decoded, dict) and str(decoded.get("method")).strip().upper() == "DELETE"
+
+
+def _text(raw: Raw | UnsetType) -> str:
+    """A JSON string, and nothing for anything else; a number may be beyond what a computer holds."""
+    text = b"" if isinstance(raw, UnsetType) else bytes(raw)
+    return str(msgspec.json.decode(text)) if text[:1] == b'"' else ""

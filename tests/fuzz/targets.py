@@ -79,9 +79,10 @@ def _check_raws(source: Source) -> None:
             document = _strictly(raw)
         except ValueError:
             document = None
-        own_id = document.get("id") if isinstance(document, dict) else None
-        if isinstance(own_id, str) and _ID.fullmatch(own_id) and " at " not in name:
-            assert name == f"{document['resourceType']}/{own_id}"
+        document = document if isinstance(document, dict) else {}
+        own_id, kind = document.get("id"), document.get("resourceType")
+        if isinstance(own_id, str) and _ID.fullmatch(own_id) and name.startswith(f"{kind}/"):
+            assert name == f"{kind}/{own_id}"
 
 
 def _check_error(error: CdssError) -> None:
