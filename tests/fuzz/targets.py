@@ -81,7 +81,8 @@ def _check_raws(source: Source) -> None:
             document = None
         document = document if isinstance(document, dict) else {}
         own_id, kind = document.get("id"), document.get("resourceType")
-        if isinstance(own_id, str) and _ID.fullmatch(own_id) and name.startswith(f"{kind}/"):
+        is_text = isinstance(own_id, str) and f'"{own_id}"'.encode() in raw  # numbers come out as text too
+        if is_text and _ID.fullmatch(own_id) and name.startswith(f"{kind}/"):
             assert name == f"{kind}/{own_id}"
 
 
