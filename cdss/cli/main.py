@@ -90,8 +90,10 @@ def _read(verbs: _Verbs) -> None:
 def _dataset(verbs: _Verbs) -> None:
     what = "turn a public data set you hold into FHIR R4 NDJSON, a cohort and outcomes"
     verb = _verb(verbs, "dataset", what, "cdss dataset support2 support2.csv --out support2-fhir")
-    verb.add_argument("name", metavar="NAME", choices=("support2",), help="support2")
-    verb.add_argument("inputs", metavar="INPUT", nargs="+", help="its files")
+    verb.add_argument("name", metavar="NAME", choices=("support2", "physionet2012", "diabetes130"), help="which one")
+    verb.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="its files, or for physionet2012 also directories of them"
+    )
     verb.add_argument("--out", metavar="DIR", required=True, help="a new or empty directory")
 
 

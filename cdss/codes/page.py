@@ -14,6 +14,7 @@ from cdss.domain.coding import (
     ICD_10,
     ICD_10_CM,
     LOINC,
+    PHYSIONET2012,
     RXNORM,
     SNOMED_CT,
     SUPPORT2,
@@ -31,6 +32,7 @@ _SYSTEMS = {
     ACT_CODE: "HL7 v3 ActCode",
     DISCHARGE_DISPOSITION: "HL7 discharge disposition",
     SUPPORT2: "local: SUPPORT2",
+    PHYSIONET2012: "local: PhysioNet 2012",
 }
 
 _HEAD = """\

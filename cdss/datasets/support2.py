@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
-from cdss.datasets.writing import TEST_TAG, Dataset, DatasetWriter
-from cdss.domain.coding import ACT_CODE, LOINC, SNOMED_CT, SUPPORT2, UCUM
+from cdss.datasets.writing import TEST_TAG, Dataset, DatasetWriter, concept, time_text, write_admission
+from cdss.domain.coding import LOINC, SNOMED_CT, SUPPORT2, UCUM
 from cdss.errors import CohortError, InputRefusedError, SourceNotFoundError
 
 ADMISSION = datetime(1990, 1, 1, tzinfo=UTC)
@@ -203,31 +203,19 @@ def _write_stay(writer: DatasetWriter, stay: _Stay, name: str) -> None:
     age = stay.age("age")
     entry = ADMISSION + timedelta(days=stay.day("hday") - 1)
     measured, index = entry + timedelta(days=2, hours=12), entry + timedelta(days=3)
-    subject, encounter = f"Patient/{name}", f"Encounter/{name}"
-    whose = {"subject": {"reference": subject}, "encounter": {"reference": encounter}}
-    patient: dict[str, Any] = {"resourceType": "Patient", "id": name, "meta": TEST_TAG}
-    if stay.text("sex") in ("male", "female"):
-        patient["gender"] = stay.text("sex")
-    if age is not None:
-        born = ADMISSION - timedelta(days=round(float(age) * 365.25))
-        patient["birthDate"] = born.date().isoformat()
-    writer.resource(patient)
-    writer.resource(
-        {
-            "resourceType": "Encounter", "id": name, "meta": TEST_TAG, "status": "in-progress",
-            "class": {"system": ACT_CODE, "code": "IMP"}, "subject": whose["subject"],
-            "period": {"start": _time(ADMISSION)},
-        }
-    )  # fmt: skip
+    born = None if age is None else (ADMISSION - timedelta(days=round(float(age) * 365.25))).date()
+    gender = stay.text("sex") if stay.text("sex") in ("male", "female") else None
+    whose = write_admission(writer, name, ADMISSION, born=born, gender=gender)
     for column, code in _conditions(stay):
         writer.resource(
             {
                 "resourceType": "Condition", "id": f"{name}-{column}", "meta": TEST_TAG, **whose,
-                "clinicalStatus": _concept("http://terminology.hl7.org/CodeSystem/condition-clinical", "active"),
-                "verificationStatus": _concept(
+                "clinicalStatus": concept("http://terminology.hl7.org/CodeSystem/condition-clinical", "active"),
+                "verificationStatus": concept(
                     "http://terminology.hl7.org/CodeSystem/condition-ver-status", "confirmed"
                 ),
-                "code": _concept(SNOMED_CT, code), "onsetDateTime": _time(ADMISSION), "recordedDate": _time(entry),
+                "code": concept(SNOMED_CT, code), "onsetDateTime": time_text(ADMISSION),
+                "recordedDate": time_text(entry),
             }
         )  # fmt: skip
     for observation in _observations(stay, name, whose, entry, measured):
@@ -236,7 +224,7 @@ def _write_stay(writer: DatasetWriter, stay: _Stay, name: str) -> None:
         if (alive := stay.probability(column)) is not None:
             writer.resource(_risk_assessment(name, column, performer, whose, alive, entry, measured))
     alive = stay.probability("prg6m")
-    key = (subject, _time(index), encounter)
+    key = (f"Patient/{name}", time_text(index), f"Encounter/{name}")
     writer.row("cohort.csv", (*key, "" if alive is None else format(1 - alive, "f")))
     writer.row("outcomes.csv", (*key, _outcome(stay)))
 
@@ -255,8 +243,8 @@ def _observations(
     def observation(column: str, system: str, code: str, at: datetime) -> dict[str, Any]:
         return {
             "resourceType": "Observation", "id": f"{name}-{column.replace('.', '')}", "meta": TEST_TAG,
-            "status": "final", "code": _concept(system, code), **whose, "effectiveDateTime": _time(at),
-            "issued": _time(at),
+            "status": "final", "code": concept(system, code), **whose, "effectiveDateTime": time_text(at),
+            "issued": time_text(at),
         }  # fmt: skip
 
     for column, (system, code, unit) in MEASUREMENTS.items():
@@ -264,7 +252,7 @@ def _observations(
             quantity = {"value": msgspec.Raw(format(number, "f").encode()), "unit": unit, "system": UCUM, "code": unit}
             yield {**observation(column, system, code, measured), "valueQuantity": quantity}
     if group := DISEASE_GROUPS.get(stay.text("dzgroup")):
-        yield {**observation("dzgroup", SUPPORT2, "dzgroup", entry), "valueCodeableConcept": _concept(SUPPORT2, group)}
+        yield {**observation("dzgroup", SUPPORT2, "dzgroup", entry), "valueCodeableConcept": concept(SUPPORT2, group)}
 
 
 def _risk_assessment(
@@ -273,11 +261,11 @@ def _risk_assessment(
     percent = format((1 - alive) * 100, "f")
     return {
         "resourceType": "RiskAssessment", "id": f"{name}-{column}", "meta": TEST_TAG, "status": "final", **whose,
-        "occurrenceDateTime": _time(at), "performer": {"reference": performer},
+        "occurrenceDateTime": time_text(at), "performer": {"reference": performer},
         "prediction": [
             {
                 "outcome": {"text": "death"}, "probabilityDecimal": msgspec.Raw(percent.encode()),
-                "whenPeriod": {"start": _time(entry), "end": _time(entry + HORIZON)},
+                "whenPeriod": {"start": time_text(entry), "end": time_text(entry + HORIZON)},
             }
         ],
     }  # fmt: skip
@@ -288,11 +276,3 @@ def _outcome(stay: _Stay) -> str:
     if death is None or days is None:
         return ""
     return "1" if death and days <= HORIZON.days else "0"
-
-
-def _concept(system: str, code: str) -> dict[str, Any]:
-    return {"coding": [{"system": system, "code": code}]}
-
-
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,12 +7,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 import msgspec
 
+from cdss.domain.coding import ACT_CODE
 from cdss.errors import UsageError
 
 TEST_TAG = {"tag": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST"}]}
@@ -52,8 +54,17 @@ class DatasetWriter:
         self._files[name].write(_encode(resource) + b"\n")
         self.rows[name] += 1
 
+    def left_out(self, encounter: str, column: str, reason: str) -> None:
+        """Tell, in `left-out.csv`, of a cell that became nothing because it is not what its column promises."""
+        name = "left-out.csv"
+        if name not in self._files:
+            self._files[name] = (self._scratch / name).open("w", newline="", encoding="utf-8")
+            self.rows[name] = -1
+            self.row(name, ("encounter", "column", "reason"))
+        self.row(name, (encounter, column, reason))
+
     def row(self, name: str, values: Iterable[object]) -> None:
-        """Write one row of `cohort.csv` or `outcomes.csv`."""
+        """Write one row of a CSV file."""
         csv.writer(self._files[name], lineterminator="\n").writerow(values)
         self.rows[name] += 1
 
@@ -71,3 +82,34 @@ class DatasetWriter:
             raise UsageError(f"{self.out}: cannot be written ({failure.strerror}). Name another --out.") from failure
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def write_admission(
+    writer: DatasetWriter, name: str, start: datetime, *, born: date | None, gender: str | None
+) -> dict[str, Any]:
+    """Write a patient and a stay in hospital without an end; give what refers to both, `subject` and `encounter`."""
+    patient: dict[str, Any] = {"resourceType": "Patient", "id": name, "meta": TEST_TAG}
+    if gender is not None:
+        patient["gender"] = gender
+    if born is not None:
+        patient["birthDate"] = born.isoformat()
+    writer.resource(patient)
+    whose = {"subject": {"reference": f"Patient/{name}"}, "encounter": {"reference": f"Encounter/{name}"}}
+    writer.resource(
+        {
+            "resourceType": "Encounter", "id": name, "meta": TEST_TAG, "status": "in-progress",
+            "class": {"system": ACT_CODE, "code": "IMP"}, "subject": whose["subject"],
+            "period": {"start": time_text(start)},
+        }
+    )  # fmt: skip
+    return whose
+
+
+def concept(system: str, code: str) -> dict[str, Any]:
+    """A CodeableConcept of one code."""
+    return {"coding": [{"system": system, "code": code}]}
+
+
+def time_text(moment: datetime) -> str:
+    """A FHIR instant of a moment in UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -18,6 +18,8 @@ ATC = "http://www.whocc.no/atc"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 DISCHARGE_DISPOSITION = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
 SUPPORT2 = "https://cdss.example/fhir/CodeSystem/support2"
+DIABETES130 = "https://cdss.example/fhir/CodeSystem/diabetes130"
+PHYSIONET2012 = "https://cdss.example/fhir/CodeSystem/physionet2012"
 
 # Systems that some senders name by their OID; both names are one system.
 SYSTEM_OF_OID: Mapping[str, str] = MappingProxyType(

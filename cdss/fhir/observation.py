@@ -34,6 +34,7 @@ _NO_OTHER_VALUES = (UNSET,) * len(_UNREADABLE)
 _PANELS = frozenset({f"{LOINC}|85354-9", f"{LOINC}|55284-4"})
 _CODES_OF = {analyte.name: frozenset(analyte.codes) for analyte in analytes()}
 SYSTOLIC, DIASTOLIC = _CODES_OF["systolic_blood_pressure"], _CODES_OF["diastolic_blood_pressure"]
+_ROUNDED = 1  # mm[Hg] by which a mean may miss its neighbours when each is rounded on its own
 _MEAN = _CODES_OF["mean_blood_pressure"]
 _PARTIAL = "a date without a time counts as over at the end of that day"
 _OF_A_DAY = _CODES_OF["urine_output_24h"]
@@ -393,7 +394,8 @@ def _check_blood_pressure(rows: list[EventRow], is_panel: bool, notes: Notes) ->
     if systolic and diastolic and systolic[0].value < diastolic[0].value:
         raise PutAside("component", "value-contradiction", "the systolic pressure is below the diastolic")
     for mean in (row for row in rows if not _MEAN.isdisjoint(row.codes)):
-        if (systolic and mean.value > systolic[0].value) or (diastolic and mean.value < diastolic[0].value):
+        above = systolic and mean.value > systolic[0].value + _ROUNDED
+        if above or (diastolic and mean.value < diastolic[0].value - _ROUNDED):
             raise PutAside("component", "value-contradiction", "the mean pressure is not between the other two")
 
 

@@ -332,8 +332,8 @@ class Reader:
             shown = shown_name(element)
             message = "a Bundle has no such element in FHIR R4: misspelt, or from another version of FHIR"
             self.found.reject(None, place, shown, "element-unknown", message, Severity.NOTE)
-            if meant_as(element, ("entry",)):
-                self.block(f"{place}.{shown}", "entries may stand in a misspelt element, which is not read")
+            if meant_as(element, ("entry", "entries", "link", "total")):
+                self.block(f"{place}.{shown}", "what is misspelt may hold entries, or say that there are more")
         for modifier in bundle.keys() & {"implicitRules", "modifierExtension"}:
             self.block(f"{place}.{modifier}", "a rule we do not know may change what this Bundle means")
         kind = bundle.get("type")

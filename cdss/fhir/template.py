@@ -126,12 +126,13 @@ def make_template(
 ) -> tuple[Template, tuple[int, ...]] | None:
     """The template of a line that was read in full, and which of the places it has; None where it is not plain."""
     try:
+        document = read_strict(line)
         roles = _roles(line, places)
     except StrictJsonError:
-        return None
+        return None  # with its own texts at the places, or with others
     kept = tuple(number for number, role in enumerate(roles) if role is not None)
     literals = cut(line, [places[number] for number in kept])
-    template = _template(line, literals, tuple(role for role in roles if role is not None), code_map)
+    template = _template(document, line, literals, tuple(role for role in roles if role is not None), code_map)
     return None if template is None else (template, kept)
 
 
@@ -200,9 +201,8 @@ def _member(holder: object, name: str) -> object:
 
 
 def _template(
-    line: bytes, literals: tuple[bytes, ...], roles: tuple[int, ...], code_map: CodeMap | None
+    document: object, line: bytes, literals: tuple[bytes, ...], roles: tuple[int, ...], code_map: CodeMap | None
 ) -> Template | None:
-    document = read_strict(line)
     if not {Role.ID, Role.SUBJECT, Role.EFFECTIVE} <= set(roles) or not isinstance(document, dict):
         return None
     alone = Gatherer()

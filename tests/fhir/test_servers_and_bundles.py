@@ -102,6 +102,9 @@ def test_a_result_made_again_after_its_deletion_is_there(tmp_path: Path, at: str
         pytest.param({"link": [{"relation": "Next ", "url": "x"}]}, id="another-spelling-of-next"),
         pytest.param({"Entry": []}, id="entries-misspelt"),
         pytest.param({"entrys": []}, id="entries-misspelt-again"),
+        pytest.param({"entries": []}, id="entries-in-the-plural"),
+        pytest.param({"links": []}, id="links-in-the-plural"),
+        pytest.param({"Total": 40}, id="a-total-in-capitals"),
         pytest.param({"modifierExtension": []}, id="a-rule-not-known"),
     ],
 )

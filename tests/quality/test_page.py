@@ -178,7 +178,8 @@ def test_print_is_the_light_theme():
 def test_every_finding_has_its_place_in_the_framework():
     """To mend: give the new reason its `quality` in cdss/domain/reasons.toml."""
     never = {  # a refusal of the whole input, or a finding beside an estimate: never in a record that was read
-        "ambiguous-subject", "subject-not-found", "no-fhir-files", "columns-missing", "not-csv",
+        "ambiguous-subject", "subject-not-found", "no-fhir-files", "columns-missing", "not-csv", "not-parquet",
+            "not-this-data-set", "outcome-without-stay",
         "outside-training-range",
     }  # fmt: skip
     for reason, known in known_reasons().items():

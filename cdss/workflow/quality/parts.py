@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from cdss.domain.coding import ACT_CODE, ICD_9_CM, ICD_10_CM, LOINC, SNOMED_CT, SUPPORT2
+from cdss.domain.coding import ACT_CODE, DIABETES130, ICD_9_CM, ICD_10_CM, LOINC, PHYSIONET2012, SNOMED_CT, SUPPORT2
 
 Report = Mapping[str, Any]
 """The object of quality.json."""
@@ -17,7 +17,7 @@ MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 _LONGEST = 160
 _SYSTEMS = {
     LOINC: "LOINC", SNOMED_CT: "SNOMED CT", ICD_10_CM: "ICD-10-CM", ICD_9_CM: "ICD-9-CM", ACT_CODE: "ActCode",
-    SUPPORT2: "SUPPORT2",
+    SUPPORT2: "SUPPORT2", DIABETES130: "Diabetes 130-US", PHYSIONET2012: "PhysioNet 2012",
     "http://hl7.org/fhir/sid/icd-10": "ICD-10", "http://www.nlm.nih.gov/research/umls/rxnorm": "RxNorm",
     "http://hl7.org/fhir/sid/cvx": "CVX", "http://hl7.org/fhir/sid/ndc": "NDC", "http://www.ama-assn.org/go/cpt": "CPT",
 }  # fmt: skip
