@@ -26,6 +26,7 @@ SYSTEM_OF_OID: Mapping[str, str] = MappingProxyType(
     {"urn:oid:2.16.840.1.113883.6.1": LOINC, "urn:oid:2.16.840.1.113883.6.96": SNOMED_CT}
 )
 
+_KNOWN = (LOINC, SNOMED_CT, ICD_10, ICD_10_CM, ICD_9_CM, ATC, RXNORM)
 _LOINC = re.compile(r"(\d{1,7})-(\d)")
 _SNOMED_CT = re.compile(r"[1-9]\d{5,17}")
 # Verhoeff: multiplication in the dihedral group of ten elements, and the permutation of each place.
@@ -115,6 +116,16 @@ def code_shape_holds(system: str, code: str) -> bool:
     """
     shape = _ICD_SHAPES.get(system)
     return shape is None or shape.fullmatch(code) is not None
+
+
+def system_meant(system: str) -> str | None:
+    """The code system that a misspelt URI was most likely meant as: other capitals, scheme, or something behind it."""
+    plain = _plain(system)
+    return next((known for known in _KNOWN if plain == _plain(known) or plain.startswith(f"{_plain(known)}/")), None)
+
+
+def _plain(system: str) -> str:
+    return re.sub(r"^https?://(?:www\.)?|/$", "", system.strip().lower())
 
 
 def undotted(key: str) -> str:

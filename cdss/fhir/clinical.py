@@ -11,7 +11,7 @@ from cdss.domain.instant import NEVER
 from cdss.fhir.concept import keys_of, read_codes
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.schema import Activity, Condition, Encounter, Patient, Period, camel
-from cdss.fhir.times import TimeProblem, read_birth, read_plausible_time, read_time
+from cdss.fhir.times import TimeProblem, precision_of, read_birth, read_plausible_time, read_time
 from cdss.record import Block, PatientFacts
 from cdss.table import UNKNOWN_TIME, EventRow
 
@@ -72,7 +72,8 @@ def _interval(
     def begin(text: str) -> int:
         first, last = read_plausible_time(text)
         if first != last:
-            notes.note(location, "time-partial", "a date without a time counts from its last moment", codes)
+            message = f"dated to {precision_of(first, last)}: it counts from the last moment of that"
+            notes.note(location, "time-partial", message, codes)
         return last
 
     try:

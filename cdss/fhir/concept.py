@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, UnsetType
 
 from cdss.codes.display import contradicts
-from cdss.domain.coding import LOINC, SYSTEM_OF_OID, code_shape_holds, loinc_check_digit_holds
+from cdss.domain.coding import LOINC, SYSTEM_OF_OID, code_shape_holds, loinc_check_digit_holds, system_meant
 from cdss.domain.event import Severity
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.schema import CodeableConcept, Coding
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 MODIFIED = "a rule we do not know may change its meaning"
 _CODE = re.compile(r"\S+(?: \S+)*")  # FHIR code: no blanks around it, single ones inside
 _SYSTEM = re.compile(r"[^\s|\x00-\x1f\ud800-\udfff]+")
-_LOINC_MISSPELT = re.compile(r"(?:https?://)?(?:www\.)?loinc\.org/?", re.IGNORECASE)
 
 
 @lru_cache(maxsize=65536)
@@ -45,8 +44,8 @@ def _keys(codings: tuple[Coding, ...], code_map: CodeMap | None) -> tuple[tuple[
                 "code-malformed",
                 "a code or its system has blanks or other characters FHIR does not allow",
             )
-        elif system != LOINC and _LOINC_MISSPELT.fullmatch(system):
-            reason, message = "code-system-misspelt", f"the system of LOINC is written {LOINC}, to the letter"
+        elif (meant := system_meant(system)) not in (None, system):
+            reason, message = "code-system-misspelt", f"this code system is written {meant}, to the letter"
         elif not code_shape_holds(system, code):
             reason, message = (
                 "code-malformed",
@@ -80,9 +79,17 @@ def likely_codes(concept: object, code_map: CodeMap | None) -> tuple[str, ...]:
     found = []
     for coding in codings if isinstance(codings, list) else [codings]:
         if isinstance(coding, dict):
-            system, code = str(coding.get("system", "")).partition("|")[0].strip(), str(coding.get("code", "")).strip()
+            system, code = _word(coding.get("system")).partition("|")[0].strip(), _word(coding.get("code")).strip()
+            system = system_meant(system) or system
+            if not code_shape_holds(system, code):
+                code = code.upper().rstrip(".").replace(",", ".")
             found.append(Coding(system=system, code=code))
     return _keys(tuple(found), code_map)[0]
+
+
+def _word(value: object) -> str:
+    """A text, or a whole number as one; nothing for anything else."""
+    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
 
 
 def read_codes(concept: CodeableConcept | UnsetType, location: str, notes: Notes) -> tuple[str, ...]:

@@ -33,7 +33,17 @@ from cdss.fhir.elements import (
 from cdss.fhir.finding import Notes, PutAside
 from cdss.fhir.observation import read_observation
 from cdss.fhir.reference import BY_IDENTIFIER, ID, Scope, base_of, patient_of, resolve
-from cdss.fhir.schema import Activity, Condition, Encounter, Identifier, Medication, Observation, Patient, Reference
+from cdss.fhir.schema import (
+    Activity,
+    Condition,
+    Encounter,
+    Identifier,
+    Medication,
+    Observation,
+    Patient,
+    PatientLink,
+    Reference,
+)
 from cdss.record import PatientFacts
 from cdss.table import UNKNOWN_TIME, EventBuffer, EventRow
 
@@ -202,6 +212,8 @@ class Gatherer:
         except PutAside as fault:
             if self.subjects[number] is None:
                 self.subjects[number] = subject_in(document, scope, base_of(full_url, source))
+            if name == "Patient":
+                self._keep_links(number, links_in(document), scope, base_of(full_url, source))
             if name in _MAY_EXCLUDE:
                 fault.codes = fault.codes or likely_codes(document.get("code"), self.notes.code_map)
             self._keep_notes(number)
@@ -344,7 +356,7 @@ class Gatherer:
             subject = self.sources[number]
             self.patients[number] = read_patient(resource, subject, modifier, notes)
             self.dispositions[number] = Disposition.USED
-            self._keep_links(number, resource, scope, own_base)
+            self._keep_links(number, resource.link, scope, own_base)
             for identifier in resource.identifier:
                 self.identifiers.setdefault(f"{identifier.system}|{identifier.value}", set()).add(subject)
             return []
@@ -384,8 +396,8 @@ class Gatherer:
             return []
         return read_activity(resource, ACTIVITIES[name], (), notes)
 
-    def _keep_links(self, number: int, patient: Patient, scope: Scope, own_base: str | None) -> None:
-        for link in patient.link:
+    def _keep_links(self, number: int, links: tuple[PatientLink, ...], scope: Scope, own_base: str | None) -> None:
+        for link in links:
             try:
                 other = resolve(link.other, "link", scope, own_base)
             except PutAside:
@@ -413,6 +425,14 @@ def subject_in(document: Mapping[str, Any], scope: Scope, own_base: str | None) 
         return patient_of(convert(document["subject"], Reference), scope, own_base)
     except (KeyError, msgspec.ValidationError, PutAside):
         return None
+
+
+def links_in(document: Mapping[str, Any]) -> tuple[PatientLink, ...]:
+    """The links of a Patient that cannot be read as a whole."""
+    try:
+        return convert(document.get("link", ()), tuple[PatientLink, ...])
+    except msgspec.ValidationError:
+        return ()
 
 
 def _is_only(focus: object, owner: str, scope: Scope, own_base: str | None) -> bool:

@@ -311,7 +311,7 @@ def _settle_links(found: Gatherer, patients: dict[str, PatientFacts]) -> None:
     """Forbid a score of those whom another record names as the same person: it may hold what is missing here."""
     for number, target, kind in found.links:
         holder = found.sources[number]
-        if not found.is_live(number):
+        if not found.is_current(number):
             continue
         named = {target}
         if target.startswith(BY_IDENTIFIER):

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from cdss.domain.instant import from_micros, to_micros
+from cdss.domain.instant import DAY, HOUR, from_micros, to_micros
 
 _INSTANT = re.compile(
     r"(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:)(\d\d)(\.\d+)?"
@@ -29,6 +29,8 @@ _MARKS, _MARK = np.array([4, 7, 10, 13, 16]), np.frombuffer(b"--T::", np.uint8)
 NO_TIME = -(2**63)
 _FIRST_PLAIN, _LAST_PLAIN = (to_micros(datetime(year, 1, 3, tzinfo=UTC)) for year in (1900, 9999))
 DEFAULT_TIME = to_micros(datetime(1900, 1, 1, tzinfo=UTC) + _LAST_ZONE)  # midnight, in the last time zone
+# How long a date without a time may be, from its first moment in any zone to its last.
+PRECISIONS = {"a day": 50 * HOUR, "a month": 31 * DAY + 26 * HOUR, "a year": 366 * DAY + 26 * HOUR}
 
 
 class TimeProblem(ValueError):  # noqa: N818 - becomes a finding, never reaches a caller
@@ -82,6 +84,11 @@ def read_time(text: str) -> tuple[int, int]:
     if _LOCAL.fullmatch(text):
         raise TimeProblem("time-without-zone", "the time has no offset from UTC")
     raise TimeProblem("time-invalid", "the text is not a FHIR date or time")
+
+
+def precision_of(first: int, last: int) -> str:
+    """What a partial date is dated to, given its first and last instant; a name of `PRECISIONS`."""
+    return next(name for name, longest in PRECISIONS.items() if last - first <= longest)
 
 
 def read_instants(texts: Sequence[bytes]) -> NDArray[np.int64]:

@@ -16,8 +16,9 @@ from cdss.domain.assessment import Abstention, ModelReference, Reason, RiskEstim
 from cdss.domain.digest import canonical_bytes, sha256
 from cdss.domain.event import Rejection, Severity
 from cdss.domain.feature import FeatureSpec, FeatureVector
-from cdss.domain.instant import HOUR, instant_text
+from cdss.domain.instant import instant_text
 from cdss.features import build_features
+from cdss.fhir.times import PRECISIONS
 from cdss.record import PatientRecord
 from cdss.risk.abstain import abstention_reasons
 from cdss.risk.artefact import Machine
@@ -119,7 +120,6 @@ _NOT_FOUND = Reason(
 _SETTLED = frozenset({"condition-refuted", "other-patient", "after-index-time", "not-done"})
 # A diagnosis or a stay is mostly dated to a day, which is nobody's fault: `cdss read` tells it, an answer does not.
 _DATED_TO_A_DAY = ("Condition", "Procedure", "Encounter")
-_LONGEST_DAY = 50 * HOUR  # a day without a zone, from its first moment anywhere to its last
 _DATE_IT = "Give the time of day at the source, or find out whether it holds."
 _UNCONFIRMED = "condition-unconfirmed"
 _HOLDERS = {"condition": "Condition", "procedure": "Procedure"}
@@ -174,7 +174,7 @@ def _on_that_day(
     dated: Sequence[Rejection],
     findings: Sequence[Rejection],
 ) -> tuple[Reason, ...]:
-    """An exclusion dated to a day counts from the end of that day; on the day itself it may apply already."""
+    """An exclusion dated to a day or longer counts from the end of that; within it, it may apply already."""
     reasons = []
     table, index_time = record.events, vector.index_time
     for exclusion, found in zip(spec.exclusions, vector.exclusions, strict=True):
@@ -184,8 +184,9 @@ def _on_that_day(
             later = any(other.source == note.source and other.reason == "after-index-time" for other in findings)
             rows = np.flatnonzero(table.subject == table.subject_numbers.get(vector.subject, -1))
             known = [int(table.known[row]) for row in rows.tolist() if table.sources[table.source[row]] == note.source]
-            if later or any(index_time < instant <= index_time + _LONGEST_DAY for instant in known):
-                message = f"{exclusion.code} may apply: {note.source} is dated to a day, which may be today"
+            longest = max(length for name, length in PRECISIONS.items() if name in note.message)
+            if later or any(index_time < instant <= index_time + longest for instant in known):
+                message = f"{exclusion.code} may apply already: {note.source} has a date without a time"
                 reasons.append(Reason(code="exclusion-unproven", feature=None, message=message, remedy=_DATE_IT))
     return tuple(reasons)
 

@@ -204,6 +204,13 @@ def test_a_record_that_another_record_replaces_or_continues_is_not_scored(
 
 
 @pytest.mark.catalogue(37)
+def test_a_record_replaced_by_one_that_cannot_be_read_is_not_scored(tmp_path: Path) -> None:
+    newer = patient("p2", birthDate=5, link=[{"other": {"reference": "Patient/p1"}, "type": "replaces"}])
+    reading = look_at(tmp_path, to_ndjson(patient(), newer, potassium()), "input.ndjson")
+    assert "patient-merged" in reading.blocked
+
+
+@pytest.mark.catalogue(37)
 def test_two_records_that_name_each_other_end_in_no_loop(tmp_path: Path) -> None:
     one = patient(link=[{"other": {"reference": "Patient/p2"}, "type": "seealso"}])
     two = patient("p2", link=[{"other": {"reference": "Patient/p1"}, "type": "seealso"}])

@@ -54,6 +54,10 @@ def reasons(*resources: dict[str, Any]) -> list[tuple[str, str | None]]:
         pytest.param({"code": coded(SNOMED_CT, 77386006)}, id="a-code-as-a-number"),
         pytest.param({"code": coded(f"{SNOMED_CT}|{SNOMED_CT}/731000124108", "77386006")}, id="a-system-with-version"),
         pytest.param({"id": "../x"}, id="no-id"),
+        pytest.param({"code": coded("https://snomed.info/sct", "77386006")}, id="a-system-misspelt"),
+        pytest.param({"code": coded(ICD_10_CM, "o80")}, id="a-code-in-small-letters"),
+        pytest.param({"recordedDate": "2026-03"}, id="dated-to-this-month"),
+        pytest.param({"recordedDate": "2026"}, id="dated-to-this-year"),
     ],
 )
 def test_a_pregnancy_that_cannot_be_read_is_not_called_absent(changes: dict[str, Any]) -> None:
@@ -100,6 +104,8 @@ def test_a_pregnancy_found_later_excludes_nobody_now() -> None:
         pytest.param([{}, {"recordedDate": "2026-03-01T10:00:00Z"}], id="one-id-two-contents"),
         pytest.param([{"modifierExtension": [{"url": "urn:x"}]}], id="a-rule-not-known"),
         pytest.param([{"id": "../x"}], id="no-id"),
+        pytest.param([{"code": coded(ICD_10_CM, "c78.7")}], id="a-code-in-small-letters"),
+        pytest.param([{"code": coded(f"{ICD_10_CM}/", "C78.7")}], id="a-system-misspelt"),
     ],
 )
 def test_a_cancer_that_cannot_be_read_is_not_called_absent(changes: list[dict[str, Any]]) -> None:
