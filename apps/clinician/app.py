@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,10 @@ def frame(here: Visit, shown: list[tuple[Any, str]]) -> None:
         )
 
 
+# In the page itself: asked for by its address, it may come when the session is over, and be refused.
+_ICON = "data:image/png;base64," + b64encode((HERE / "static" / "icon.png").read_bytes()).decode()
+
+
 @st.fragment(run_every=_LOOK_S)
 def watch(here: Visit) -> None:
     """Now and then, without keeping the session alive: once it has ended, nothing of a patient stays on the screen."""
@@ -61,7 +66,7 @@ def _shown(here: Visit, act: str) -> bool:
 
 def main() -> None:
     """Draw one run."""
-    st.set_page_config(page_title="cdss", page_icon=str(HERE / "static" / "icon.png"), layout="wide")
+    st.set_page_config(page_title="cdss", page_icon=_ICON, layout="wide")
     st.html(HERE / "style.css")
     here = visit()
     waiting = len(here.hospital.waiting_for_second(here.person)) if here.hospital.may(here.person, "second sign") else 0

@@ -12,7 +12,7 @@ import zlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -200,6 +200,42 @@ def _stored(folder: Path, part: int, file: int) -> Iterator[tuple[int, bytes]]:
     with path.open("rb") as lines:
         for number, line in zip(numbers, lines, strict=True):
             yield number, line[:-1]
+
+
+@contextmanager
+def split(
+    source: Source,
+    *,
+    index_time: int | None = None,
+    strict: bool = False,
+    code_map: CodeMap | None = None,
+    progress: Callable[[int], Any] = lambda size: None,
+) -> Iterator[Parts | None]:
+    """The parts of a large source of NDJSON, or None for one that is read whole.
+
+    Raises
+    ------
+    InputRefusedError
+        As `read` does.
+    """
+    count = parts_of(source)
+    if count == 1:
+        yield None
+        return
+    parts = Parts(source, count, index_time=index_time, strict=strict, code_map=code_map, progress=progress)
+    try:
+        parts.split()
+    except HoldsBundleError:
+        parts.close()
+        yield None
+        return
+    except BaseException:
+        parts.close()
+        raise
+    try:
+        yield parts
+    finally:
+        parts.close()
 
 
 class _Splitter:

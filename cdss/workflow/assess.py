@@ -122,7 +122,6 @@ _SETTLED = frozenset({"condition-refuted", "other-patient", "after-index-time", 
 _DATED_TO_A_DAY = ("Condition", "Procedure", "Encounter")
 _DATE_IT = "Give the time of day at the source, or find out whether it holds."
 _UNCONFIRMED = "condition-unconfirmed"
-_HOLDERS = {"condition": "Condition", "procedure": "Procedure"}
 
 
 def _unproven(spec: FeatureSpec, vector: FeatureVector, findings: Sequence[Rejection]) -> tuple[Reason, ...]:
@@ -140,7 +139,7 @@ def _unproven(spec: FeatureSpec, vector: FeatureVector, findings: Sequence[Rejec
     reasons = []
     for exclusion, found in zip(spec.exclusions, vector.exclusions, strict=True):
         for fault in faults if not found else ():
-            if fault.source.startswith(_HOLDERS[exclusion.reading.kind]) and exclusion.reading.reads(fault.codes):
+            if exclusion.reading.reads(fault.codes):
                 reasons.append(
                     Reason(
                         code="exclusion-unproven",
@@ -154,7 +153,7 @@ def _unproven(spec: FeatureSpec, vector: FeatureVector, findings: Sequence[Rejec
         if reading.kind != "condition" or value.number != 0:
             continue
         for fault in faults:
-            is_condition = fault.source.startswith(_HOLDERS["condition"])
+            is_condition = fault.source.startswith("Condition")
             if is_condition and fault.reason != _UNCONFIRMED and reading.reads(fault.codes):
                 reasons.append(
                     Reason(

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from cdss.codes import CodeMap
 from cdss.fhir.files import open_source
-from cdss.fhir.partition import HoldsBundleError, Parts, parts_of
+from cdss.fhir.partition import Parts, split
 from cdss.fhir.read import read
 from cdss.record import PatientRecord
 from cdss.workflow.assess import OUTSIDE_TRAINING, assess_rows, lost_finding, lost_parts
@@ -37,18 +37,8 @@ def open_record(
         As `read` does.
     """
     source = open_source(path)
-    count = parts_of(source)
-    parts = Parts(source, count, code_map=code_map, progress=progress)
-    try:
-        if count > 1:
-            parts.split()
-            yield parts
-        else:
-            yield read(source, code_map=code_map, progress=progress)
-    except HoldsBundleError:
-        yield read(source, code_map=code_map)
-    finally:
-        parts.close()
+    with split(source, code_map=code_map, progress=progress) as parts:
+        yield read(source, code_map=code_map, progress=progress) if parts is None else parts
 
 
 def answers_of(

@@ -6,7 +6,7 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from cdss.codes import CodeMap
 from cdss.domain.event import Rejection, Severity
 from cdss.fhir.files import open_source
-from cdss.fhir.partition import HoldsBundleError, Parts, parts_of
+from cdss.fhir.partition import Parts, split
 from cdss.fhir.read import read_traced
 from cdss.fhir.scratch import Scratch
 from cdss.fhir.settle import in_order, issued_missing
@@ -78,16 +78,13 @@ def open_whole(
         As `read` does.
     """
     source = open_source(path)
-    count = parts_of(source)
-    parts = Parts(source, count, index_time=index_time, strict=strict, code_map=code_map, progress=progress)
-    with ExitStack() as stack:
-        stack.callback(parts.close)
-        if count > 1 and _splits(parts):
-            scratch = Scratch()
-            stack.callback(scratch.close)
-            yield _gathered(parts, scratch.folder, put_aside, with_events=with_events)
+    options: dict[str, Any] = {"index_time": index_time, "strict": strict, "code_map": code_map, "progress": progress}
+    with split(source, **options) as parts:
+        if parts is not None:
+            with closing(Scratch()) as scratch:
+                yield _gathered(parts, scratch.folder, put_aside, with_events=with_events)
             return
-        record, trace = read_traced(source, index_time=index_time, strict=strict, code_map=code_map, progress=progress)
+        record, trace = read_traced(source, **options)
         if put_aside is not None:
             Keeper(put_aside).keep(trace, record.rejections)
         yield record, lambda out: write_events_of(record, out)
@@ -96,14 +93,6 @@ def open_whole(
 def write_events_of(record: PatientRecord, out: Path) -> None:
     """Write the events of a record that holds them into a Parquet file."""
     pq.write_table(events_table(record), out)
-
-
-def _splits(parts: Parts) -> bool:
-    try:
-        parts.split()
-    except HoldsBundleError:
-        return False
-    return True
 
 
 def _gathered(

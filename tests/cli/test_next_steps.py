@@ -143,7 +143,7 @@ def odd(tmp_path: Path) -> Path:
     try:
         Path(os.fsdecode(os.fsencode(folder) + b"/" + NAME)).write_bytes(b"{")
     except OSError:
-        pytest.skip("this file system takes names in UTF-8 only")
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("this file system takes names in UTF-8 only")
     return folder
 
 
@@ -193,7 +193,6 @@ def test_a_url_is_named_as_typed_and_as_what_it_is(run: Run, verb: str, url: str
     assert "servers are not read yet" in err
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name exist on POSIX only")
 def test_a_pipe_is_neither_a_file_nor_a_directory(run: Run, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     code, out, err = run("read", str(tmp_path / "pipe"))

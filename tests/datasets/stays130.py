@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
+
+from by_hand import as_csv
 
 from cdss.datasets import write_diabetes130
 from cdss.datasets.diabetes130 import COLUMNS
@@ -20,25 +20,12 @@ GOOD = {
 }  # fmt: skip
 
 
-def as_csv(*rows: dict[str, str]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
 def converted(folder: Path, *rows: dict[str, str]) -> Path:
     """The data set made of some rows."""
     folder.mkdir(exist_ok=True)
     (folder / "in.csv").write_text(as_csv(*rows), "utf-8")
     write_diabetes130([folder / "in.csv"], folder / "out")
     return folder / "out"
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as opened:
-        return list(csv.DictReader(opened))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

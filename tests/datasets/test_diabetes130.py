@@ -18,7 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from stays130 import GOOD, as_csv, contents, converted, table
+from by_hand import as_csv, table
+from stays130 import GOOD, contents, converted
 
 import cdss
 from cdss.codes.valueset import value_sets

@@ -5,26 +5,21 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from stays130 import GOOD, as_csv, contents, converted, table
+from by_hand import as_csv, refused, table
+from stays130 import GOOD, contents, converted
 
 from cdss.cli.main import main
 from cdss.datasets import write_diabetes130
 from cdss.datasets.diabetes130 import REQUIRED
-from cdss.errors import CdssError, CohortError, InputRefusedError, SourceNotFoundError, UsageError
+from cdss.errors import CohortError, InputRefusedError, SourceNotFoundError, UsageError
 
-
-def refusal(tmp_path: Path, raw: bytes, name: str = "in.csv") -> CdssError:
-    (tmp_path / name).write_bytes(raw)
-    before = set(tmp_path.iterdir())
-    with pytest.raises(CdssError) as caught:
-        write_diabetes130([tmp_path / name], tmp_path / "out")
-    assert set(tmp_path.iterdir()) == before
-    return caught.value
+refusal = partial(refused, write_diabetes130)
 
 
 @pytest.mark.parametrize(

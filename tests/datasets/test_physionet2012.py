@@ -434,7 +434,6 @@ def test_the_page_has_every_parameter_with_its_codes_and_unit() -> None:
 # ---- a whole set ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from /proc")
 def test_a_set_of_4000_stays_is_written_in_bounded_memory(folder: Path, tmp_path: Path) -> None:
     code = (
         "import re, sys; from pathlib import Path; from cdss.cli.main import main; code = main(sys.argv[1:]); "

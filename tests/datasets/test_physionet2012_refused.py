@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from by_hand import refused
 from stays2012 import record
 
 from cdss.cli.main import main
 from cdss.datasets import write_physionet2012
-from cdss.errors import CdssError, CohortError, InputRefusedError, SourceNotFoundError
+from cdss.errors import CohortError, InputRefusedError, SourceNotFoundError
 
-
-def refusal(tmp_path: Path, raw: bytes, name: str = "132539.txt") -> CdssError:
-    (tmp_path / name).write_bytes(raw)
-    with pytest.raises(CdssError) as caught:
-        write_physionet2012([tmp_path / name], tmp_path / "out")
-    assert {path.name for path in tmp_path.iterdir()} == {name}
-    return caught.value
+refusal = partial(refused, write_physionet2012, name="132539.txt")
 
 
 @pytest.mark.parametrize(
@@ -43,7 +39,7 @@ def test_an_age_or_gender_that_cannot_be_is_refused(tmp_path: Path, age: str, ge
 
 
 def test_a_record_under_another_name_is_refused(tmp_path: Path) -> None:
-    assert "RecordID" in str(refusal(tmp_path, record().encode(), "7.txt"))
+    assert "RecordID" in str(refusal(tmp_path, record().encode(), name="7.txt"))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +70,7 @@ def test_parquet_that_is_cut_is_refused(tmp_path: Path, kept: int) -> None:
     pq.write_table(table, tmp_path / "whole")
     raw = (tmp_path / "whole").read_bytes()
     (tmp_path / "whole").unlink()
-    assert isinstance(refusal(tmp_path, raw[:kept], "set.parquet"), InputRefusedError)
+    assert isinstance(refusal(tmp_path, raw[:kept], name="set.parquet"), InputRefusedError)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +88,7 @@ def test_a_row_of_a_table_that_is_not_what_it_promises_is_refused_by_row(
     pq.write_table(pa.table({**good, **cells}), tmp_path / "set")
     raw = (tmp_path / "set").read_bytes()
     (tmp_path / "set").unlink()
-    error = refusal(tmp_path, raw, "set.parquet")
+    error = refusal(tmp_path, raw, name="set.parquet")
     assert isinstance(error, CohortError)
     assert "row 2" in str(error)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import json
 import math
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from by_hand import as_csv, refused, table
 
 import cdss
 from cdss.cli.main import main
@@ -43,26 +43,12 @@ GOOD = {
 }  # fmt: skip
 
 
-def as_csv(*rows: dict[str, str]) -> str:
-    out = io.StringIO()
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(out, names, lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
 def converted(folder: Path, *rows: dict[str, str]) -> Path:
     """The data set made of some rows."""
     folder.mkdir(exist_ok=True)
     (folder / "in.csv").write_text(as_csv(*rows), "utf-8")
     write_support2([folder / "in.csv"], folder / "out")
     return folder / "out"
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as opened:
-        return list(csv.DictReader(opened))
 
 
 def resources(folder: Path) -> list[dict[str, Any]]:
@@ -379,13 +365,7 @@ def good_csv() -> str:
     return as_csv(GOOD, {**GOOD, "id": "8"}, {**GOOD, "id": "9"})
 
 
-def refusal(tmp_path: Path, raw: bytes, name: str = "in.csv") -> CdssError:
-    (tmp_path / name).write_bytes(raw)
-    before = set(tmp_path.iterdir())
-    with pytest.raises(CdssError) as caught:
-        write_support2([tmp_path / name], tmp_path / "out")
-    assert set(tmp_path.iterdir()) == before
-    return caught.value
+refusal = partial(refused, write_support2)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import stat
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def peak(path: Path) -> tuple[int, int, str]:
     """Exit code of `cdss read`, the most memory it held in MiB, and what it said."""
     status = Path("/proc/self/status")
     if not status.exists():
-        pytest.skip("memory is measured by Linux")
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("memory is measured by Linux")
     program = (
         "import sys\nfrom cdss.cli.main import main\ncode = main(['read', sys.argv[1]])\n"
         f"most = next(line for line in open({str(status)!r}) if line.startswith('VmHWM'))\n"

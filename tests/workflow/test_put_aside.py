@@ -14,8 +14,8 @@ import pytest
 
 from cdss.cli.main import main
 from cdss.errors import InputRefusedError
+from cdss.fhir import partition
 from cdss.fhir.read import read, read_traced
-from cdss.workflow import whole
 from cdss.workflow.put_aside import INDEX, LINES, Keeper
 
 PATIENT = b'{"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1958-05-17"}'
@@ -109,7 +109,7 @@ def test_a_large_source_read_in_parts_keeps_the_same(tmp_path: Path, monkeypatch
         (tmp_path / "in").mkdir(exist_ok=True)
         (tmp_path / "in" / name).write_bytes(b"\n".join(lines))
     whole_rows = keep(tmp_path / "in", tmp_path / "whole")
-    monkeypatch.setattr(whole, "parts_of", lambda source: 7)
+    monkeypatch.setattr(partition, "parts_of", lambda source: 7)
     rows = keep(tmp_path / "in", tmp_path / "parts")
 
     def content(folder: Path, rows: list[dict[str, Any]]) -> Counter[str]:
